@@ -9,7 +9,7 @@ SERVICE_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,42}[a-z0-9])?")
 DIGEST_PREFIX = "sha256:"
 REVISION_HEX = 8
 
-# HTTP headers. A request that carries REVISION_HEADER is answered by that revision and no other; every answer carries it.
+# HTTP headers. A request with REVISION_HEADER is answered by that revision and no other; every answer carries it.
 REVISION_HEADER = "x-liftlock-revision"
 # What a mirrored request carries, so that nobody counts it as a user's.
 MIRROR_HEADER = "x-liftlock-mirror"

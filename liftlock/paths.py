@@ -24,7 +24,7 @@ def environment_file(environment: str) -> PurePosixPath:
 
 
 @dataclass(frozen=True)
-class Desk:
+class StateFiles:
     """The files that say what one service runs in one environment."""
 
     environment: str

@@ -1,0 +1,56 @@
+"""The default store: a directory."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from liftlock.canonical import digest_bytes
+from liftlock.store.blobs import MissingBlob, key_of, verified
+
+
+class DirectoryStore:
+    """Blobs as read-only files `<root>/sha256/<2 hex>/<64 hex>`; a write is complete or absent."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def _path(self, digest: str) -> Path:
+        return self.root / key_of(digest)
+
+    def put(self, data: bytes) -> str:
+        digest = digest_bytes(data)
+        path = self._path(digest)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, data)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        try:
+            data = self._path(digest).read_bytes()
+        except FileNotFoundError as error:
+            raise MissingBlob(f"{self.where()}: no {digest}") from error
+        return verified(data, digest, self.where())
+
+    def has(self, digest: str) -> bool:
+        return self._path(digest).is_file()
+
+    def where(self) -> str:
+        return str(self.root)
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write under a temporary name, then rename: a reader never sees half a blob."""
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(scratch).chmod(0o444)
+        Path(scratch).replace(path)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
