@@ -1,0 +1,1 @@
+"""Open-loop load tests on Locust: honest latency, recorded request by request."""

@@ -1,0 +1,44 @@
+"""`python -m loadtests PLAN.json`: 0 ran to its end, 2 the plan is wrong, 4 it could not run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from loadtests.plan import PlanError, read_bodies, read_plan
+
+DONE, WRONG_PLAN, COULD_NOT_RUN = 0, 2, 4
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out the plan named by the one argument."""
+    parent = os.getppid()
+    if len(arguments) != 1:
+        return _refuse("usage: python -m loadtests PLAN.json", WRONG_PLAN)
+    try:
+        plan = read_plan(Path(arguments[0]))
+        bodies = read_bodies(plan.requests_file)
+    except PlanError as error:
+        return _refuse(str(error), WRONG_PLAN)
+    # Locust costs most of a second to import: only once there is something to run.
+    from loadtests.outputs import write_outputs
+    from loadtests.progress import die_with
+    from loadtests.run import load_test
+
+    die_with(parent)
+    try:
+        run = load_test(plan, bodies)
+        write_outputs(run)
+    except OSError as error:
+        return _refuse(f"could not run: {error}", COULD_NOT_RUN)
+    return COULD_NOT_RUN if run.stopped else DONE
+
+
+def _refuse(words: str, code: int) -> int:
+    sys.stderr.write(words + "\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,2 @@
+def report_page(plan, recording, facts):
+    return "x"
