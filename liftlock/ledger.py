@@ -101,16 +101,18 @@ def chain_problems(file: str, ledger: bytes) -> Iterator[Problem]:
         previous, sequence = entry.hash, entry.sequence
 
 
-def passed(entries: Iterable[Entry], environment: str, release: str) -> Entry | None:
-    """The entry by which `release` finished in `environment` (all its gates passed, all users moved), if it did."""
+# Percent of users: everybody.
+FULL = 100
+
+
+def finished(entries: Iterable[Entry], environment: str, release: str) -> Entry | None:
+    """The entry by which `release` got all users of `environment`, unless it was taken back after it."""
     done = None
     for entry in entries:
         if (entry.environment, entry.release) != (environment, release):
             continue
         if entry.action is Action.SHIFT and entry.weight == FULL:
             done = entry
+        if entry.action is Action.ROLLBACK:
+            done = None
     return done
-
-
-# Percent of users: everybody.
-FULL = 100

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
+from liftlock.atomic import write_whole
 from liftlock.canonical import digest_bytes
 from liftlock.store.blobs import MissingBlob, key_of, verified
 
@@ -24,7 +23,7 @@ class DirectoryStore:
         path = self._path(digest)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, data)
+            write_whole(path, data, mode=0o444)
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -39,18 +38,3 @@ class DirectoryStore:
 
     def where(self) -> str:
         return str(self.root)
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write under a temporary name, then rename: a reader never sees half a blob."""
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(scratch).chmod(0o444)
-        Path(scratch).replace(path)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise

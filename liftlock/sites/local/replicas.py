@@ -1,0 +1,125 @@
+"""The model-server processes of the site: started, waited for, restarted, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from liftlock.sites.local.desired import Replica
+from liftlock.sites.local.gateway import Ports
+from liftlock.sites.local.layout import HOST, Layout
+from liftlock.sites.local.processes import Found, spawn, stop, wait_exit
+
+# A model server that is not ready after this many seconds is not going to be.
+READY_S = 120.0
+# How often a starting server is asked whether it is ready, in seconds.
+ASK_S = 0.02
+# Seconds between restarts of a server that keeps ending: doubled from the first to the second.
+RESTART_S = (0.1, 10.0)
+# Seconds a stopping server may take to finish its requests, and for which it still listens.
+GRACE_S, DRAIN_S = 20.0, 0.5
+# How much of a failed server's log is told.
+TAIL_BYTES = 4000
+
+
+@dataclass(frozen=True)
+class Running:
+    """A started replica."""
+
+    replica: Replica
+    pid: int
+    ports: Ports
+
+
+def mark_of(replica: Replica, ports: Ports) -> str:
+    """What a process was started with; a process with another mark is not the replica wanted."""
+    return f"{replica.bundle} {ports.http} {ports.grpc or ''}".rstrip()
+
+
+def adopt(replica: Replica, found: Found) -> Running | None:
+    """The running process as `replica`, if it serves what the replica should."""
+    bundle, _, rest = found.mark.partition(" ")
+    ports = [int(port) for port in rest.split()]
+    if bundle != replica.bundle or len(ports) != (2 if replica.grpc else 1):
+        return None
+    return Running(replica, found.pid, Ports(*ports))
+
+
+def start(replica: Replica, layout: Layout, bundle: Path, ports: Ports) -> Running:
+    """Start one model server."""
+    command = [
+        *(sys.executable, "-m", "serving", f"--model_dir={bundle}", f"--model_name={replica.service}"),
+        *(f"--revision={replica.revision}", f"--host={HOST}", f"--http_port={ports.http}"),
+        f"--drain_seconds={DRAIN_S}",
+    ]
+    if ports.grpc:
+        command.append(f"--grpc_port={ports.grpc}")
+    env = {"LIFTLOCK_GATEWAY": replica.gateway, "LIFTLOCK_ENVIRONMENT": replica.environment}
+    log = layout.log(replica.process)
+    pid = spawn(layout.directory, replica.process, command, log, mark=mark_of(replica, ports), env=env)
+    return Running(replica, pid, ports)
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """Ports nobody listens on now, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind((HOST, 0))
+        return tuple(each.getsockname()[1] for each in sockets)
+
+
+def choose_ports(replica: Replica) -> Ports:
+    return Ports(*free_ports(2 if replica.grpc else 1))
+
+
+async def is_ready(port: int) -> bool:
+    """Whether the model server on `port` says that its model answers."""
+    try:
+        reader, writer = await asyncio.open_connection(HOST, port)
+    except OSError:
+        return False
+    try:
+        writer.write(f"GET /v2/health/ready HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\r\n".encode())
+        return (await asyncio.wait_for(reader.readline(), 5)).split()[1:2] == [b"200"]
+    except (OSError, TimeoutError):
+        return False
+    finally:
+        writer.close()
+
+
+async def until_ready(running: Running, layout: Layout) -> str | None:
+    """None once the server is ready; otherwise why it never will be."""
+    exit_task = asyncio.create_task(wait_exit(running.pid))
+    try:
+        async with asyncio.timeout(READY_S):
+            while not await is_ready(running.ports.http):
+                await asyncio.wait({exit_task}, timeout=ASK_S)
+                if exit_task.done():
+                    return f"ended before it was ready; its log says: {last_words(layout.log(running.replica.process))}"
+    except TimeoutError:
+        return f"not ready after {READY_S:.0f} s; its log says: {last_words(layout.log(running.replica.process))}"
+    finally:
+        exit_task.cancel()
+    return None
+
+
+def last_words(log: Path) -> str:
+    """The last line of a log, or that there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - TAIL_BYTES))
+            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        lines = []
+    return lines[-1] if lines else "nothing"
+
+
+async def stop_replica(running: Running) -> None:
+    await stop(running.pid, GRACE_S)
