@@ -17,7 +17,7 @@ from loadtests.run import Run
 class ExactStatsCSV(StatsCSV):  # type: ignore[misc]
     """Locust's tables with fractions of a millisecond left in."""
 
-    def _percentile_fields(self, stats_entry: StatsEntry, use_current: bool = False) -> list[Any]:
+    def _percentile_fields(self, stats_entry: StatsEntry, use_current: bool = False) -> list[Any]:  # noqa: ARG002 - theirs
         if not stats_entry.num_requests:
             return list(self.percentiles_na)
         return [f"{stats_entry.get_response_time_percentile(share):.4g}" for share in self.percentiles_to_report]

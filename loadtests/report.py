@@ -1,2 +1,155 @@
-def report_page(plan, recording, facts):
-    return "x"
+"""report.html: one run as a page that needs nothing but itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from html import escape
+from math import inf, log10
+
+from loadtests.chart import Point, Scale, dots, figure, line, linear_scale, log_scale_s, seconds_label
+from loadtests.facts import quantile
+from loadtests.plan import Plan
+from loadtests.recording import Recording, Sample
+
+_QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
+# More marks than this show no more and make the page heavy.
+_MOST_DOTS = 2000
+_MOST_STEPS = 400
+
+_STYLE = """
+:root{color-scheme:light dark;--ink:#1d2330;--soft:#5d6676;--page:#fff;--grid:#e3e6ec;--baseline:#5b7fb5;
+--candidate:#c2571a;--route:#2f7d5b;--bad:#c01f3c}
+@media(prefers-color-scheme:dark){:root{--ink:#e6e9ef;--soft:#9aa4b5;--page:#14171d;--grid:#2b313c;
+--baseline:#86abe0;--candidate:#f08c4a;--route:#63bf95;--bad:#ff6b81}}
+*{box-sizing:border-box}body{margin:0 auto;padding:16px;max-width:1080px;background:var(--page);color:var(--ink);
+font:15px/1.45 system-ui,sans-serif}h1{font-size:1.35rem;margin:0 0 4px}p{margin:0 0 12px;color:var(--soft)}
+main{display:grid;gap:20px;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr))}
+figure{margin:0;min-width:0}figcaption{margin-bottom:4px;color:var(--soft)}figcaption b{color:var(--ink)}
+svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--soft)}
+.grid{stroke:var(--grid);fill:none}.line{fill:none;stroke-width:2;stroke-linejoin:round}
+.dots{fill:none;stroke-width:3;stroke-linecap:round;stroke-opacity:.45}
+.baseline{stroke:var(--baseline)}.candidate{stroke:var(--candidate)}.route{stroke:var(--route)}
+.bad{stroke:var(--bad);stroke-opacity:1}.soft{stroke:var(--soft)}
+.wide{overflow-x:auto;margin-bottom:16px}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+td,th{padding:3px 12px 3px 0;text-align:right;white-space:nowrap}td:first-child,th:first-child{text-align:left}
+th{color:var(--soft);font-weight:500}tr{border-bottom:1px solid var(--grid)}
+i{display:inline-block;width:10px;height:10px;border-radius:5px;margin-right:6px}
+"""
+
+
+def report_page(plan: Plan, recording: Recording, facts: dict[str, object]) -> str:
+    """The whole page. Failed requests count as infinitely slow in every quantile."""
+    arms = {arm.name: [] for arm in plan.arms}  # type: dict[str, list[Sample]]
+    for sample in recording.samples():
+        arms[sample.arm].append(sample)
+    charts = [_distribution(arms), _over_time(arms), _arrivals(arms), _lag(recording)]
+    title = f"Load test of {escape(plan.service)}"
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{_STYLE}</style>'
+        f"<h1>{title}</h1><p>{escape(_summary(plan, facts))}</p>"
+        f"{_numbers(arms)}{_errors(arms)}<main>{''.join(charts)}</main></html>\n"
+    )
+
+
+def _summary(plan: Plan, facts: dict[str, object]) -> str:
+    stopped = f" Ended early: {facts['stopped']}." if facts["stopped"] else ""
+    return (
+        f"{plan.requests:,} requests per arm at {plan.rate:g}/s ({plan.profile}), open loop: latency counts from the "
+        f"intended start. Started {facts['started']}, took {facts['seconds']:.1f} s.{stopped}"
+    )
+
+
+def _numbers(arms: dict[str, list[Sample]]) -> str:
+    heads = "".join(f"<th>p{100 * share:g}</th>" for share in _QUANTILES)
+    rows = "".join(_row(name, samples) for name, samples in arms.items())
+    return f'<div class="wide"><table><tr><th>arm</th><th>requests</th><th>failed</th>{heads}</tr>{rows}</table></div>'
+
+
+def _row(name: str, samples: list[Sample]) -> str:
+    ordered = _latencies(samples)
+    cells = "".join(f"<td>{_told(quantile(ordered, share)) if ordered else 'none'}</td>" for share in _QUANTILES)
+    failed = sum(not sample.ok for sample in samples)
+    swatch = f'<i style="background:var(--{name})"></i>'
+    return f"<tr><td>{swatch}{name}</td><td>{len(samples):,}</td><td>{failed:,}</td>{cells}</tr>"
+
+
+def _told(value: float) -> str:
+    return "never" if value == inf else seconds_label(float(f"{value:.3g}"))
+
+
+def _latencies(samples: list[Sample]) -> list[float]:
+    return sorted(sample.latency_s if sample.ok else inf for sample in samples)
+
+
+def _errors(arms: dict[str, list[Sample]]) -> str:
+    kinds = {name: Counter(sample.kind for sample in samples if sample.kind) for name, samples in arms.items()}
+    found = sorted(set().union(*kinds.values()))
+    if not found:
+        return ""
+    heads = "".join(f"<th>{name}</th>" for name in arms)
+    rows = "".join(
+        f"<tr><td>{escape(kind)}</td>{''.join(f'<td>{kinds[name][kind]:,}</td>' for name in arms)}</tr>"
+        for kind in found
+    )
+    return f'<div class="wide"><table><tr><th>errors by kind</th>{heads}</tr>{rows}</table></div>'
+
+
+def _distribution(arms: dict[str, list[Sample]]) -> str:
+    ordered = {name: _latencies(samples) for name, samples in arms.items()}
+    y = log_scale_s(value for values in ordered.values() for value in values if value < inf)
+    shares = (0.0, 0.9, 0.99, 0.999, 0.9999)
+    x = Scale(0.0, 4.0, tuple((-log10(1 - share), f"{100 * share:g} %") for share in shares))
+    marks = [line(_steps(values), x, y, name) for name, values in ordered.items() if values]
+    return figure("Latency by percentile.", "Failures are infinitely slow.", x, y, marks, ("percentile", "latency"))
+
+
+def _steps(ordered: list[float]) -> list[Point]:
+    """(number of nines, latency) up to the last request, evenly spread over the axis."""
+    end = min(log10(len(ordered)), 4.0)
+    nines = [end * step / _MOST_STEPS for step in range(_MOST_STEPS + 1)]
+    return [(n, quantile(ordered, 1 - 10**-n)) for n in nines]
+
+
+def _over_time(arms: dict[str, list[Sample]]) -> str:
+    everything = [sample for samples in arms.values() for sample in samples]
+    x, y = _time_scale(everything), log_scale_s(sample.latency_s for sample in everything)
+    marks = []
+    for name, samples in arms.items():
+        points = [(sample.intended_start_s, sample.latency_s) for sample in samples if sample.ok]
+        failures = [(sample.intended_start_s, sample.latency_s) for sample in samples if not sample.ok]
+        marks += [dots(_thinned(points), x, y, name), dots(_thinned(failures), x, y, "bad")]
+    return figure("Latency over time.", "Failed requests in red.", x, y, marks, ("seconds into the run", "latency"))
+
+
+def _thinned(points: list[Point]) -> list[Point]:
+    """Every n-th, but always the slowest hundred: thinning must not hide a spike."""
+    if len(points) <= _MOST_DOTS:
+        return points
+    slowest = sorted(points, key=lambda point: point[1])[-100:]
+    return sorted({*points[:: len(points) // _MOST_DOTS + 1], *slowest})
+
+
+def _time_scale(samples: list[Sample]) -> Scale:
+    return linear_scale(0.0, max((sample.intended_start_s for sample in samples), default=1.0))
+
+
+def _arrivals(arms: dict[str, list[Sample]]) -> str:
+    everything = [sample for samples in arms.values() for sample in samples]
+    x = _time_scale(everything)
+    seconds = {name: Counter(int(sample.intended_start_s) for sample in samples) for name, samples in arms.items()}
+    y = linear_scale(0.0, max((max(counts.values(), default=1) for counts in seconds.values()), default=1))
+    marks = [line([(at + 0.5, counts[at]) for at in sorted(counts)], x, y, name) for name, counts in seconds.items()]
+    return figure("Arrivals.", "Requests meant to start, by second.", x, y, marks, ("seconds into the run", "per s"))
+
+
+def _lag(recording: Recording) -> str:
+    lags = [
+        (arrival.at_s, max(recording.sent_s[number] - arrival.at_s, 1e-6))
+        for number, arrival in enumerate(recording.arrivals)
+        if recording.kinds[number] is not None
+    ]
+    x = linear_scale(0.0, max((at for at, _ in lags), default=1.0))
+    y = log_scale_s(lag for _, lag in lags)
+    note = "How late the generator itself was."
+    return figure("Lag.", note, x, y, [dots(_thinned(lags), x, y, "soft")], ("seconds into the run", "lag"))

@@ -8,7 +8,7 @@ import numpy as np
 
 from liftlock.bounds import lower_share, upper_share
 from liftlock.gate.promises import quantile_name, quantile_of
-from liftlock.gate.samples import ArmSamples, Samples
+from liftlock.gate.samples import ArmSamples, Floats, Samples
 from liftlock.gate.stability import Difference, design_effect, paired_difference
 from liftlock.gate.verdict import Finding, Verdict, more_requests, percent, seconds
 
@@ -19,6 +19,7 @@ TAIL_REQUESTS = 20
 ERROR_ALLOWANCE = 0.01
 # Latencies are compared by logarithm; nothing answers faster than this.
 _FASTEST_S = 1e-6
+BODY_QUANTILE = 0.9
 COMPARISONS = 3
 
 
@@ -38,8 +39,7 @@ def comparison_findings(
 
 def _body(samples: Samples, margin: float, pass_alpha: float, fail_alpha: float) -> Finding:
     """Geometric means: a slowdown of every request by a factor is that factor."""
-    worst = max(float(arm.latency_s.max(initial=_FASTEST_S)) for arm in (samples.baseline, samples.candidate))
-    logs = (_logs(samples.baseline, worst), _logs(samples.candidate, worst))
+    logs = (_logs(samples.baseline), _logs(samples.candidate))
     gap = paired_difference(samples.baseline, samples.candidate, logs)
     ratio, low, high = exp(gap.estimate), exp(gap.low(fail_alpha)), _exp(gap.high(pass_alpha))
     told = (
@@ -51,9 +51,14 @@ def _body(samples: Samples, margin: float, pass_alpha: float, fail_alpha: float)
     return _finding("slowdown", verdict, (ratio, low, high, 1 + margin), told, _more(samples, gap, limit))
 
 
-def _logs(arm: ArmSamples, worst: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Failures count as the slowest answer of the run: failing fast is not being fast."""
-    return np.log(np.maximum(np.where(arm.ok, arm.latency_s, worst), _FASTEST_S))
+def _logs(arm: ArmSamples) -> Floats:
+    """Failures are the slowest: failing fast is not being fast. Each arm's slowest tenth counts as its tenth slowest
+    (winsorised), so that single pauses do not drown the body; the tail has a question of its own."""
+    latency = arm.never_if_failed_s
+    slowest = np.quantile(latency, BODY_QUANTILE, method="inverted_cdf")
+    worst = slowest if np.isfinite(slowest) else arm.latency_s.max()
+    logs: Floats = np.log(np.clip(latency, _FASTEST_S, max(worst, _FASTEST_S)))
+    return logs
 
 
 def _exp(value: float) -> float:

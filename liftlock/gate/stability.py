@@ -81,7 +81,10 @@ def paired_difference(baseline: ArmSamples, candidate: ArmSamples, values: tuple
         count //= 2
     if len(gaps) < FEWEST_BLOCKS:
         return Difference(float(values[1].mean() - values[0].mean()), np.inf, 0)
-    return Difference(float(gaps.mean()), float(gaps.std(ddof=1)) / np.sqrt(len(gaps)), len(gaps) - 1)
+    # What resemblance is left adds to the variance as in an AR(1) process (Law & Kelton, Simulation Modeling, 9.5.3).
+    left = max(_correlation(gaps), 0.0)
+    error = float(gaps.std(ddof=1)) * np.sqrt((1 + left) / (1 - left) / len(gaps))
+    return Difference(float(gaps.mean()), error, len(gaps) - 1)
 
 
 def _correlation(values: NDArray[np.float64]) -> float:
