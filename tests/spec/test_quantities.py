@@ -75,8 +75,8 @@ def test_only_a_reference_that_cannot_move_is_immutable(text, immutable):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "TRAIN", "s3://", "s3://B/k", "s3://bucket/../k", "s3://bucket//k", "oci://x",
-     "oci://ghcr.io/a@sha256:12", "hf://a/b", "hf://a@b", "hf://a/../b@c", "mlflow:a", "mlflow:@x", "file:///etc/passwd", "hf://a/b@c d",
+    ["", "TRAIN", "s3://", "s3://B/k", "s3://bucket/../k", "s3://bucket//k", "oci://x", "oci://ghcr.io/a@sha256:12",
+     "hf://a/b", "hf://a@b", "hf://a/../b@c", "mlflow:a", "mlflow:@x", "file:///etc/passwd", "hf://a/b@c d",
      "s3://bucket/" + "k" * 2000],
 )  # fmt: skip
 def test_what_is_no_source_is_refused(text):
