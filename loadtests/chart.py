@@ -8,8 +8,8 @@ from html import escape
 from math import ceil, floor, log10
 
 # Drawn at the width of a phone, so that its text is never scaled down.
-WIDTH, HEIGHT = 400, 250
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 40
+WIDTH, HEIGHT = 400, 260
+LEFT, RIGHT, TOP, BOTTOM = 56, 22, 26, 40
 
 Point = tuple[float, float]
 
@@ -74,7 +74,7 @@ def figure(title: str, note: str, x: Scale, y: Scale, marks: Iterable[str], axes
     grid += "".join(_below(x, tick, label) for tick, label in x.ticks)
     names = (
         f'<text class="axis" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">'
-        f'{escape(axes[0])}</text><text class="axis" x="4" y="{TOP - 2}">{escape(axes[1])}</text>'
+        f'{escape(axes[0])}</text><text class="axis" x="4" y="12">{escape(axes[1])}</text>'
     )
     return (
         f"<figure><figcaption><b>{escape(title)}</b> {escape(note)}</figcaption>"

@@ -11,7 +11,8 @@ from loadtests.facts import quantile
 from loadtests.plan import Plan
 from loadtests.recording import Recording, Sample
 
-_QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
+_QUANTILES = (0.5, 0.9, 0.99, 0.999)
+_RATE_BINS = 24
 # More marks than this show no more and make the page heavy.
 _MOST_DOTS = 2000
 _MOST_STEPS = 400
@@ -33,6 +34,7 @@ svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--soft
 .wide{overflow-x:auto;margin-bottom:16px}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 td,th{padding:3px 12px 3px 0;text-align:right;white-space:nowrap}td:first-child,th:first-child{text-align:left}
 th{color:var(--soft);font-weight:500}tr{border-bottom:1px solid var(--grid)}
+@media(max-width:480px){table{font-size:12px}td,th{padding-right:7px}}
 i{display:inline-block;width:10px;height:10px;border-radius:5px;margin-right:6px}
 """
 
@@ -98,8 +100,13 @@ def _errors(arms: dict[str, list[Sample]]) -> str:
 def _distribution(arms: dict[str, list[Sample]]) -> str:
     ordered = {name: _latencies(samples) for name, samples in arms.items()}
     y = log_scale_s(value for values in ordered.values() for value in values if value < inf)
-    shares = (0.0, 0.9, 0.99, 0.999, 0.9999)
-    x = Scale(0.0, 4.0, tuple((-log10(1 - share), f"{100 * share:g} %") for share in shares))
+    most = max((len(values) for values in ordered.values()), default=0)
+    shares = [share for share in (0.0, 0.9, 0.99, 0.999, 0.9999) if most * (1 - share) > 0.5 or share <= 0.9]
+    x = Scale(
+        0.0,
+        max(-log10(1 - shares[-1]), min(log10(max(most, 1)), 4.0)),
+        tuple((-log10(1 - share), f"{100 * share:g} %") for share in shares),
+    )
     marks = [line(_steps(values), x, y, name) for name, values in ordered.items() if values]
     return figure("Latency by percentile.", "Failures are infinitely slow.", x, y, marks, ("percentile", "latency"))
 
@@ -135,12 +142,21 @@ def _time_scale(samples: list[Sample]) -> Scale:
 
 
 def _arrivals(arms: dict[str, list[Sample]]) -> str:
-    everything = [sample for samples in arms.values() for sample in samples]
-    x = _time_scale(everything)
-    seconds = {name: Counter(int(sample.intended_start_s) for sample in samples) for name, samples in arms.items()}
-    y = linear_scale(0.0, max((max(counts.values(), default=1) for counts in seconds.values()), default=1))
-    marks = [line([(at + 0.5, counts[at]) for at in sorted(counts)], x, y, name) for name, counts in seconds.items()]
-    return figure("Arrivals.", "Requests meant to start, by second.", x, y, marks, ("seconds into the run", "per s"))
+    rates = {name: _rates([sample.intended_start_s for sample in samples]) for name, samples in arms.items()}
+    x = _time_scale([sample for samples in arms.values() for sample in samples])
+    y = linear_scale(0.0, max((rate for points in rates.values() for _, rate in points), default=1.0))
+    marks = [line(points, x, y, name) for name, points in rates.items()]
+    return figure("Arrivals.", "The rate at which requests were meant to start.", x, y, marks,
+                  ("seconds into the run", "per s"))  # fmt: skip
+
+
+def _rates(starts: list[float]) -> list[Point]:
+    """(time, requests a second) over equal stretches of the judged part."""
+    if len(starts) < 2 or starts[-1] <= starts[0]:
+        return []
+    width = (starts[-1] - starts[0]) / _RATE_BINS
+    counts = Counter(min(int((start - starts[0]) / width), _RATE_BINS - 1) for start in starts)
+    return [(starts[0] + (place + 0.5) * width, counts[place] / width) for place in range(_RATE_BINS)]
 
 
 def _lag(recording: Recording) -> str:
