@@ -18,8 +18,8 @@ class S3Store:
 
     def __init__(self, bucket: str, prefix: str = "", endpoint: str | None = None, region: str | None = None) -> None:
         self.bucket, self.prefix = bucket, prefix.strip("/")
-        self._client = _connect(endpoint, region)
-        self._errors = _client_errors()
+        self._client = connect(endpoint, region)
+        self._errors = client_errors()
 
     @classmethod
     def from_url(cls, url: SplitResult) -> S3Store:
@@ -64,7 +64,8 @@ class S3Store:
         return f"s3://{self.bucket}/{self.prefix}"
 
 
-def _connect(endpoint: str | None, region: str | None) -> Any:
+def connect(endpoint: str | None, region: str | None) -> Any:
+    """A boto3 S3 client; endpoint and region from its own configuration where None. Raises LiftlockError."""
     try:
         import boto3
         from botocore.config import Config
@@ -74,7 +75,8 @@ def _connect(endpoint: str | None, region: str | None) -> Any:
     return boto3.client("s3", endpoint_url=endpoint, region_name=region, config=config)
 
 
-def _client_errors() -> tuple[type[Exception], ...]:
+def client_errors() -> tuple[type[Exception], ...]:
+    """Everything a boto3 client raises."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     return (BotoCoreError, ClientError)

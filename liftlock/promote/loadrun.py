@@ -1,0 +1,136 @@
+"""Driving load: one plan, one run of `loadtests` in a process of its own, its samples and facts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from liftlock.errors import LiftlockError, Unreachable
+from liftlock.gate.facts import RunFacts, read_facts
+from liftlock.gate.samples import Samples, read_samples
+from liftlock.promote.site import Target
+from liftlock.release import Release
+from liftlock.slo import LatencyObjective, Objectives
+
+# Requests that warm connections and caches before any is judged, as a share of those judged, and at least so many.
+WARMUP_SHARE, LEAST_WARMUP = 0.1, 20
+# What a run may take beyond its schedule, in seconds, before it counts as stuck.
+SLACK_S = 60.0
+# Seconds after which a request that was not answered counts as failed, whatever the service's own timeout.
+LONGEST_WAIT_S = 30.0
+
+
+@dataclass(frozen=True)
+class ArmTarget:
+    """One side of a run: `candidate`, `baseline` or `route`, where it answers, and who must."""
+
+    name: str
+    target: Target
+    revision: str | None
+
+
+@dataclass(frozen=True)
+class LoadRun:
+    """A finished run."""
+
+    samples: Samples
+    facts: RunFacts
+    samples_file: Path
+    report: Path
+
+
+def objectives_of(release: Release) -> Objectives:
+    """The objectives of a release's spec, in the gate's own terms."""
+    slo = release.spec.slo
+    return Objectives(
+        slo.availability, tuple(LatencyObjective(one.quantile, one.within.seconds) for one in slo.latency)
+    )
+
+
+def request_path(release: Release) -> tuple[str, str]:
+    """Protocol and path that load is sent by. A gRPC service of ours answers the same V2 requests over HTTP.
+
+    Raises Unreachable for a protocol without a load generator here.
+    """
+    match release.spec.protocol:
+        case "v1":
+            return "v1", f"/v1/models/{release.service}:predict"
+        case "v2" | "grpc-v2":
+            return "v2", f"/v2/models/{release.service}/infer"
+        case protocol:
+            raise Unreachable(
+                f"{release.revision}: there is no load generator for {protocol} yet, so no gate can pass it"
+            )
+
+
+def make_plan(
+    release: Release,
+    arms: tuple[ArmTarget, ...],
+    requests_file: Path,
+    out: Path,
+    *,
+    requests: int,
+    profile: str,
+    seed: int,
+) -> dict[str, Any]:
+    """The plan of one run, as loadtests/plan.py reads it. `requests` counts per arm."""
+    protocol, path = request_path(release)
+    rate = release.spec.load.rate.per_second
+    warmup = max(LEAST_WARMUP, round(requests * WARMUP_SHARE))
+    return {
+        "service": release.service,
+        "protocol": protocol,
+        "path": path,
+        "arms": [
+            {"name": arm.name, "url": arm.target.url, "headers": dict(arm.target.headers), "revision": arm.revision}
+            for arm in arms
+        ],
+        "requests_file": str(requests_file),
+        "rate": rate,
+        "requests": requests,
+        "warmup": warmup,
+        "timeout_s": min(release.spec.timeout.seconds, LONGEST_WAIT_S),
+        "profile": profile,
+        "seed": seed,
+        "out": str(out),
+        "max_seconds": 4 * (requests + warmup) / rate + SLACK_S,
+    }
+
+
+def drive(plan: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> LoadRun:
+    """Run the plan to its end. Raises LiftlockError for a plan that is refused, Unreachable where it could not run."""
+    out = Path(plan["out"])
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / "plan.json"
+    file.write_bytes(orjson.dumps(plan, option=orjson.OPT_INDENT_2))
+    command = [sys.executable, "-m", "loadtests", str(file)]
+    log = out / "locust.log"
+    with log.open("wb") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as running:
+        assert running.stdout is not None  # a pipe was asked for
+        try:
+            for line in running.stdout:
+                say(json.loads(line))
+            code = running.wait(plan["max_seconds"] + SLACK_S)
+        except BaseException:
+            running.kill()
+            raise
+    _check(code, log)
+    return LoadRun(
+        read_samples(out / "samples.csv"), read_facts(out / "facts.json"), out / "samples.csv", out / "report.html"
+    )
+
+
+def _check(code: int, log: Path) -> None:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    said = lines[-1] if lines else f"exit code {code}"
+    if code == 2:
+        raise LiftlockError(f"the load test was refused: {said}")
+    if code != 0:
+        raise Unreachable(f"the load test could not run: {said}")
