@@ -77,6 +77,6 @@ def why_untestable(objectives: Objectives, rate_per_s: float, max_seconds: float
         return ""
     return (
         f"establishing {100 * (1 - objectives.strictest):.6g} % takes {needed:,} requests, {seconds:,.0f} s at "
-        f"{rate_per_s:g}/s; wanted at most {max_seconds:,.0f} s: raise load.rate to {needed / max_seconds:,.0f}/s "
+        f"{rate_per_s:g}/s; wanted at most {max_seconds:,.0f} s: raise load.rate to {ceil(needed / max_seconds):,}/s "
         "or relax the objective"
     )

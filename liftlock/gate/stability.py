@@ -89,6 +89,8 @@ def paired_difference(baseline: ArmSamples, candidate: ArmSamples, values: tuple
 
 def _correlation(values: NDArray[np.float64]) -> float:
     """Between neighbours."""
+    if len(values) < 2:
+        return 0.0
     centred = values - values.mean()
     power = float(centred @ centred)
     return float(centred[1:] @ centred[:-1]) / power if power > 0 else 0.0

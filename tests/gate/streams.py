@@ -13,16 +13,12 @@ Stream = Callable[[np.random.Generator, int, float], Samples]
 
 
 def samples(
-    starts: tuple[np.ndarray, np.ndarray], latencies: tuple[np.ndarray, np.ndarray], failed: tuple[float, float] = (0, 0),
-    random: np.random.Generator | None = None,
-) -> Samples:  # fmt: skip
-    """Both arms (baseline first); each request fails with its arm's chance."""
-    random = random or np.random.default_rng(0)
-    arms = (
-        ArmSamples(start, latency, random.random(len(latency)) >= chance)
-        for start, latency, chance in zip(starts, latencies, failed, strict=True)
-    )
-    return Samples(*arms)
+    starts: tuple[np.ndarray, np.ndarray],
+    latencies: tuple[np.ndarray, np.ndarray],
+) -> Samples:
+    """Both arms, baseline first; every request answered."""
+    arms = zip(starts, latencies, strict=True)
+    return Samples(*(ArmSamples(start, latency, np.ones(len(start), dtype=bool)) for start, latency in arms))
 
 
 def arrivals(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
