@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._server.connections.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio passes it
         self._server.connections.discard(self)
         self._deaf = True
         self._queue.clear()
@@ -168,8 +168,9 @@ class Connection(asyncio.Protocol):
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._deaf = True  # what follows would be another protocol; the request itself is answered
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+            return
         except httptools.HttpParserError as error:
             fault = self._fault or Fault(400, f"the request is not HTTP/1.1: {_words(error)}")
             self._give_up(fault)
@@ -180,6 +181,14 @@ class Connection(asyncio.Protocol):
             self._next()
         elif len(self._queue) >= PIPELINED:
             self._transport.pause_reading()
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Java's client offers h2c with every first request. llhttp stops there; the request goes on without the offer."""
+        self._queue.pop()
+        request = b"%b %b HTTP/1.1\r\n" % (self._parser.get_method(), self._target)
+        headers = b"".join(b"%b: %b\r\n" % header for header in self._headers.items())
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(b"".join((request, headers, b"\r\n", rest)))
 
     # httptools' callbacks
 

@@ -79,8 +79,10 @@ class ModelServer:
             loop.add_signal_handler(number, self._on_signal)
         listener = _listen(self._settings.host, self._settings.http_port)
         http = await loop.create_server(self._http, sock=listener, backlog=BACKLOG)
+        port = listener.getsockname()[1]
+        self._log.event("listening", port=port)
         sweeper = asyncio.ensure_future(self._sweep())
-        start = asyncio.ensure_future(self._start(listener.getsockname()[1]))
+        start = asyncio.ensure_future(self._start(port))
         stopped = asyncio.ensure_future(self._stop.wait())
         await asyncio.wait({start, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if start.done():

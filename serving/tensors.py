@@ -63,14 +63,14 @@ def check_header(name: object, datatype: object, shape: object) -> tuple[str, st
     """The three things every tensor says of itself, or InvalidInput."""
     if type(name) is not str or not name or len(name) > MAX_NAME:
         raise InvalidInput("an input without a name")
-    if datatype not in DTYPES:
+    if type(datatype) is not str or datatype not in DTYPES:
         raise InvalidInput(f"{name}: datatype: one of {', '.join(DTYPES)} is wanted")
     if type(shape) is not list or not shape or len(shape) > MAX_DIMENSIONS:
         raise InvalidInput(f"{name}: shape: a list of 1 to {MAX_DIMENSIONS} lengths is wanted")
     for size in shape:
         if type(size) is not int or size < 0:
             raise InvalidInput(f"{name}: shape: lengths are whole numbers from 0")
-    return name, str(datatype), tuple(shape)
+    return name, datatype, tuple(shape)
 
 
 def flat(name: str, shape: tuple[int, ...], data: object) -> list[Any]:

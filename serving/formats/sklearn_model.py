@@ -18,7 +18,7 @@ METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function",
 
 
 class SklearnModel:
-    """An estimator or pipeline. One trained on a data frame (`frame`) is given one where texts are among the features."""
+    """An estimator or pipeline. One trained on a data frame (`frame`) is given one where features are texts."""
 
     named = False
 
