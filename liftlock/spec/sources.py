@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+
+if TYPE_CHECKING:  # costs 20 ms, and only `liftlock schema` needs it
+    from pydantic.json_schema import JsonSchemaValue
 
 Scheme = Literal["train", "s3", "oci", "hf", "mlflow"]
 

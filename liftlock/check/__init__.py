@@ -1,0 +1,1 @@
+"""Everything a pull request must satisfy, offline and without credentials."""

@@ -1,0 +1,125 @@
+"""The passes of a check over a surveyed tree. Each is pure and says how many things it looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from liftlock.check.service import MODELINE
+from liftlock.check.tree import Examined, Tree
+from liftlock.environment import load_environment, load_ladder
+from liftlock.errors import InvalidInput, LiftlockError, Problem
+from liftlock.paths import ENVIRONMENTS, SERVICES, environment_file, service_file
+from liftlock.spec.document import WHOLE
+from liftlock.spec.schema import SCHEMAS, generate, schema_file
+from liftlock.spec.source import problem_at, read
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One thing that must hold of a tree; `of` names what it counts."""
+
+    name: str
+    of: str
+    run: Callable[[Tree], Examined]
+    stamp: Callable[[Path], str] | None = None
+    """Changes when anything the pass reads does; with one, a pass found clean is remembered."""
+
+
+def services_present(tree: Tree) -> Examined:
+    """There is at least one service: a check of nothing proves nothing."""
+    problem = Problem(str(SERVICES), 0, 0, WHOLE, "at least one service: nothing was examined (see `liftlock new`)")
+    return Examined(len(tree.directories), () if tree.directories else (problem,))
+
+
+def ensembles(tree: Tree) -> Examined:
+    """Every member of an ensemble exists, and no ensemble contains itself by way of others."""
+    found = {name: facts for name, facts in tree.services.items() if facts.members}
+    problems = [problem for name in found for problem in _missing_members(tree, name)]
+    try:
+        TopologicalSorter({name: facts.members for name, facts in found.items()}).prepare()
+    except CycleError as error:
+        circle = list(reversed(error.args[1]))
+        problems.append(_at_members(tree, circle[0], f"no circle of ensembles: {' > '.join(circle)}"))
+    return Examined(len(tree.services), tuple(problems))
+
+
+def _missing_members(tree: Tree, name: str) -> Iterator[Problem]:
+    for index, member in enumerate(tree.services[name].members):
+        if member not in tree.directories:
+            yield _at_members(tree, name, f"a service of this checkout; `{member}` is none", index)
+
+
+def _at_members(tree: Tree, name: str, wanted: str, index: int | None = None) -> Problem:
+    field = "model.services" if index is None else f"model.services[{index}]"
+    file = service_file(name)
+    return problem_at((tree.root / file).read_bytes(), str(file), field, wanted)
+
+
+def environments(tree: Tree) -> Examined:
+    """Every environment.yaml is valid, and together they are one ladder."""
+    names = sorted(path.parent.name for path in (tree.root / ENVIRONMENTS).glob("*/environment.yaml"))
+    if not names:
+        wanted = "at least one <name>/environment.yaml: nothing to release into"
+        return Examined(0, (Problem(str(ENVIRONMENTS), 0, 0, WHOLE, wanted),))
+    problems: list[Problem] = []
+    for name in names:
+        problems += _environment_problems(tree, name)
+    if not problems:
+        problems += _ladder_problems(tree)
+    return Examined(len(names), tuple(problems))
+
+
+def _environment_problems(tree: Tree, name: str) -> Iterator[Problem]:
+    file = environment_file(name)
+    try:
+        head = read(tree.root / file, root=tree.root).removeprefix(b"\xef\xbb\xbf")
+        load_environment(tree.root, name)
+    except InvalidInput as refused:
+        yield from refused.problems
+        return
+    line = MODELINE.format("environment")
+    if not head.startswith(line.encode()):
+        yield Problem(str(file), 1, 1, WHOLE, f"this first line, for editors: {line}")
+
+
+def _ladder_problems(tree: Tree) -> tuple[Problem, ...]:
+    try:
+        load_ladder(tree.root)
+    except InvalidInput as refused:
+        return refused.problems
+    except LiftlockError as error:
+        return (Problem(str(ENVIRONMENTS), 0, 0, WHOLE, str(error)),)
+    return ()
+
+
+def schemas(tree: Tree) -> Examined:
+    """The schemas that editors read are the ones this code means."""
+    problems = []
+    for name in SCHEMAS:
+        file = schema_file(name)
+        path = tree.root / file
+        if not path.is_file() or path.read_bytes() != generate(name):
+            wanted = f"the current schema; write it by `liftlock schema {name} --write`"
+            problems.append(Problem(str(file), 0, 0, WHOLE, wanted))
+    return Examined(len(SCHEMAS), tuple(problems))
+
+
+def _schemas_stamp(root: Path) -> str:
+    stamps = []
+    for name in SCHEMAS:
+        path = root / schema_file(name)
+        stat = path.stat() if path.is_file() else None
+        stamps.append(f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}" if stat else "absent")
+    return "\n".join(stamps)
+
+
+# What a whole check runs, in this order, after the services' own examination. Later steps add theirs here.
+PASSES: tuple[Pass, ...] = (
+    Pass("services", "services", services_present),
+    Pass("ensembles", "services", ensembles),
+    Pass("environments", "environments", environments),
+    Pass("schemas", "schemas", schemas, _schemas_stamp),
+)
