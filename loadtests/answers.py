@@ -88,7 +88,7 @@ def _body(data: bytes, head: bytes, start: int, status: int, ended: bool) -> tup
 
 
 def _chunks(data: bytes, at: int) -> bytes | None:
-    parts = []
+    parts: list[bytes] = []
     while (line_end := data.find(b"\r\n", at)) >= 0:
         try:
             size = int(data[at:line_end].split(b";")[0], 16)

@@ -14,7 +14,7 @@ from loadtests.report import report_page
 from loadtests.run import Run
 
 
-class ExactStatsCSV(StatsCSV):  # type: ignore[misc]
+class ExactStatsCSV(StatsCSV):
     """Locust's tables with fractions of a millisecond left in."""
 
     def _percentile_fields(self, stats_entry: StatsEntry, use_current: bool = False) -> list[Any]:  # noqa: ARG002 - theirs

@@ -87,7 +87,7 @@ class Run:
     def _fire(self, number: int, size: int) -> None:
         kind = self.recording.kinds[number]
         arrival = self.recording.arrivals[number]
-        self.environment.events.request.fire(
+        self.environment.events.request.fire(  # type: ignore[no-untyped-call]
             request_type="POST",
             name=self._names[arrival.arm],
             response_time=self.recording.latency_s[number] * 1000,
@@ -100,19 +100,18 @@ class Run:
         )
 
 
-class PlanUser(User):  # type: ignore[misc]
+class PlanUser(User):
     """The one Locust user of a plan: it keeps the whole schedule, so concurrency is the server's affair."""
 
     abstract = True
     fixed_count = 1
-    run_of: Run | None = None
+    run_of: Run
     over: Event
 
-    @task  # type: ignore[misc]
+    @task
     def keep_the_schedule(self) -> None:
         """The whole run is this one task."""
         try:
-            assert self.run_of is not None
             self.run_of.carry_out()
         finally:
             self.over.set()
@@ -123,14 +122,14 @@ def load_test(plan: Plan, bodies: Bodies) -> Run:
     """Carry `plan` out from its first request to its last answer. Raises OSError when it cannot be started."""
     environment = Environment()
     run = Run(plan, bodies, environment)
-    user = type("PlanUser", (PlanUser,), {"run_of": run, "over": Event(), "abstract": False})
-    environment.user_classes = [user]
+    over = Event()
+    environment.user_classes = [type("PlanUser", (PlanUser,), {"run_of": run, "over": over, "abstract": False})]
     runner = environment.create_local_runner()
     gevent.signal_handler(signal.SIGTERM, run.stop, "terminated")
     gevent.signal_handler(signal.SIGINT, run.stop, "interrupted")
     web = _web_page(environment, plan.web_port)
     runner.start(1, spawn_rate=1)
-    user.over.wait()
+    over.wait()
     runner.quit()
     if web is not None:
         web.stop()
