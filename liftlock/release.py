@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import orjson
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -99,11 +100,17 @@ def freeze(contents: Contents) -> Release:
     """The release of these contents."""
     plain = contents.plain()
     digest = digest_value(plain)
-    return Release(generated_yaml({"release": digest, **plain}, f"{MADE_BY} {contents.service}"), digest, contents)
+    return Release(_text(digest, plain), digest, contents)
+
+
+def _text(digest: str, plain: dict[str, Any]) -> bytes:
+    """The one file these contents have: keys sorted, as they are in the digest."""
+    ordered = orjson.loads(canonical_json(plain))
+    return generated_yaml({"release": digest, **ordered}, f"{MADE_BY} {ordered['service']}")
 
 
 def parse_release(text: bytes, file: str) -> Release:
-    """Read a release file. Raises InvalidInput unless it is one, and says its own digest."""
+    """Read a release file. Raises InvalidInput unless it is one, byte for byte as it was cut."""
     try:
         plain = yaml.load(text, Loader=_LOADER)
         named = plain.pop("release")
@@ -115,6 +122,8 @@ def parse_release(text: bytes, file: str) -> Release:
     if digest != named:
         wanted = f"{digest}, the digest of the content below: the file was edited; restore it from git"
         raise InvalidInput([Problem(file, 2, 10, "release", wanted)])
+    if text != _text(digest, plain):
+        raise InvalidInput([Problem(file, 1, 1, "file", "the bytes that were cut: it was edited; restore it from git")])
     return Release(text, digest, contents)
 
 

@@ -17,6 +17,15 @@ from liftlock.errors import ExitCode, InvalidInput, LiftlockError
 COMMANDS = {
     "new": "scaffold a service that passes check",
     "check": "everything a pull request must satisfy, offline",
+    "train": "run a service's training and register the model by content",
+    "release": "cut a release into the first environment",
+    "promote": "gate and roll out; resumes where it stopped",
+    "rollback": "back to the last verified release",
+    "status": "what runs where, and why",
+    "loadtest": "a load test without promotion",
+    "gate": "a verdict from recorded samples",
+    "local": "the local site: up, down, status",
+    "ledger": "prove or show the evidence chain",
     "schema": "JSON Schema of the files people write, for editors",
 }
 INTERRUPTED = 130

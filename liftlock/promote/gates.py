@@ -41,6 +41,29 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """What is put to a load test: a release, what it is compared with, and by which rules."""
+
+    environment: str
+    candidate: Release
+    baseline: Release | None
+    rollout: Rollout
+    web_port: int | None = None
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """The chances of a false fail and a false pass at each look."""
+        false_pass, false_fail = self.rollout.gate.error_rates
+        return false_fail / LOOKS, false_pass / LOOKS
+
+    @property
+    def requests(self) -> int:
+        """Judged requests per arm at the first look."""
+        decisive = requests_to_pass(objectives_of(self.candidate), FORGIVEN, 1 - self.rates[1])
+        return max(self.rollout.gate.requests, decisive)
+
+
+@dataclass(frozen=True)
 class Gatekeeper:
     """What judging needs: the site, the store, a place for working files, and somebody to tell."""
 
@@ -48,67 +71,61 @@ class Gatekeeper:
     site: Site
     store: BlobStore
     say: Callable[[str], None]
+    progress: Callable[[str], None]
+    """Told the same thing again and again with new numbers; `say` is told what happened."""
 
-    def judge_dark(self, held: Held, rollout: Rollout, seed: int) -> Judged:
-        """A load test of the newest release beside the one users have."""
-        assert held.release is not None  # only a release is judged
-        arms = self._arms(held)
-        first = max(
-            rollout.gate.requests, requests_to_pass(objectives_of(held.release), FORGIVEN, 1 - self._rates(rollout)[1])
-        )
-        requests, judged = first, None
+    def judge_dark(self, trial: Trial, seed: int) -> Judged:
+        """A load test of a release beside the one users have, at most LOOKS times."""
+        requests, judged = trial.requests, None
         for look in range(LOOKS):
-            judgement, evidence = self._look(held, rollout, arms, requests, seed + look)
+            judgement, evidence = self.look(trial, requests, seed + look)
             judged = Judged(judgement.verdict, summary(judgement), {**evidence, "look": look + 1})
             needed = judgement.requests_needed
-            if judgement.verdict is not Verdict.INCONCLUSIVE or needed is None or needed > LONGER * first:
+            if judgement.verdict is not Verdict.INCONCLUSIVE or needed is None or needed > LONGER * trial.requests:
                 break
-            requests = max(needed, first)
+            requests = max(needed, trial.requests)
             self.say(f"not decided by {judgement.arms['candidate'].count} requests; looking again with {requests}")
         assert judged is not None  # LOOKS is at least one
         return judged
 
-    def _rates(self, rollout: Rollout) -> tuple[float, float]:
-        false_pass, false_fail = rollout.gate.error_rates
-        return false_fail / LOOKS, false_pass / LOOKS
+    def work_directory(self, trial: Trial) -> Path:
+        """Where a run's plan, samples and report are, until the next one of the same release."""
+        return self.root / paths.LOCAL_STATE / "gates" / trial.environment / trial.candidate.revision
 
-    def _arms(self, held: Held) -> tuple[ArmTarget, ...]:
-        assert held.release is not None  # see judge_dark
-        pairs: list[tuple[str, Release]] = [("candidate", held.release)]
-        if held.previous is not None:
-            pairs.append(("baseline", held.previous))
-        name = held.environment.name
-        return tuple(
-            ArmTarget(arm, self.site.target(name, held.service, release.revision), release.revision)
-            for arm, release in pairs
-        )
+    def look(self, trial: Trial, requests: int, seed: int) -> tuple[Judgement, dict[str, Any]]:
+        """One run and its judgement, with the evidence."""
+        run = drive(self._plan(trial, requests, seed), lambda line: self.progress(_progress(line)))
+        objectives = objectives_of(trial.candidate)
+        margin = trial.rollout.gate.margin if trial.baseline else None
+        least = gate_minimum(objectives, trial.rates)
+        judgement = judge(run.samples, objectives, margin, trial.rates, run.facts, least)
+        kept = self.store.put(run.samples_file.read_bytes())
+        facts = run.facts.model_dump(mode="json")
+        return judgement, {"samples": kept, "judgement": judgement.to_json(), "facts": facts}
 
-    def _look(
-        self, held: Held, rollout: Rollout, arms: tuple[ArmTarget, ...], requests: int, seed: int
-    ) -> tuple[Judgement, dict[str, Any]]:
-        assert held.release is not None  # see judge_dark
-        release, rates = held.release, self._rates(rollout)
-        work = self.root / paths.LOCAL_STATE / "gates" / held.environment.name / release.revision
+    def _plan(self, trial: Trial, requests: int, seed: int) -> dict[str, Any]:
+        work = self.work_directory(trial)
         work.mkdir(parents=True, exist_ok=True)
         requests_file = work / "requests.jsonl"
-        requests_file.write_bytes(self.store.get(release.contents.requests))
-        plan = make_plan(release, arms, requests_file, work, requests=requests, profile=rollout.gate.profile, seed=seed)
-        run = drive(plan, lambda line: self.say(_progress(line)))
-        objectives = objectives_of(release)
-        judgement = judge(
-            run.samples,
-            objectives,
-            rollout.gate.margin if held.previous else None,
-            rates,
-            run.facts,
-            gate_minimum(objectives, rates),
+        requests_file.write_bytes(self.store.get(trial.candidate.contents.requests))
+        return make_plan(
+            trial.candidate,
+            self._arms(trial),
+            requests_file,
+            work,
+            requests=requests,
+            profile=trial.rollout.gate.profile,
+            seed=seed,
+            web_port=trial.web_port,
         )
-        kept = self.store.put(run.samples_file.read_bytes())
-        return judgement, {
-            "samples": kept,
-            "judgement": judgement.to_json(),
-            "facts": run.facts.model_dump(mode="json"),
-        }
+
+    def _arms(self, trial: Trial) -> tuple[ArmTarget, ...]:
+        arms = {"candidate": trial.candidate, "baseline": trial.baseline}
+        return tuple(
+            ArmTarget(name, self.site.target(trial.environment, one.service, one.revision), one.revision)
+            for name, one in arms.items()
+            if one is not None
+        )
 
     def judge_live(self, held: Held, rollout: Rollout) -> Judged:
         """Watch users' own traffic until it decides or the environment's patience ends."""
@@ -118,7 +135,7 @@ class Gatekeeper:
         while True:
             window.add(self.site.live_counts(held.environment.name, held.service))
             judgement = self._judge_window(held, held.release, rollout, window)
-            self.say(_live_progress(window, held.release.revision))
+            self.progress(_live_progress(window, held.release.revision))
             if judgement.verdict is not Verdict.INCONCLUSIVE or time.monotonic() > deadline:
                 return Judged(judgement.verdict, summary(judgement), {"judgement": judgement.to_json()})
             time.sleep(LOOK_S)
@@ -130,7 +147,7 @@ class Gatekeeper:
             objectives_of(release),
             baseline,
             rollout.live.requests,
-            self._rates(rollout),
+            Trial(held.environment.name, release, held.previous, rollout).rates,
         )
 
 

@@ -18,9 +18,10 @@ from liftlock.gate.samples import Samples, read_samples
 from liftlock.promote.site import Target
 from liftlock.release import Release
 from liftlock.slo import LatencyObjective, Objectives
+from liftlock.spec.model import Slo
 
-# Requests that warm connections and caches before any is judged, as a share of those judged, and at least so many.
-WARMUP_SHARE, LEAST_WARMUP = 0.1, 20
+# Requests per arm that warm connections and caches before any is judged.
+WARMUP = 20
 # What a run may take beyond its schedule, in seconds, before it counts as stuck.
 SLACK_S = 60.0
 # Seconds after which a request that was not answered counts as failed, whatever the service's own timeout.
@@ -48,10 +49,13 @@ class LoadRun:
 
 def objectives_of(release: Release) -> Objectives:
     """The objectives of a release's spec, in the gate's own terms."""
-    slo = release.spec.slo
-    return Objectives(
-        slo.availability, tuple(LatencyObjective(one.quantile, one.within.seconds) for one in slo.latency)
-    )
+    return objectives_of_slo(release.spec.slo)
+
+
+def objectives_of_slo(slo: Slo) -> Objectives:
+    """A spec's objectives in the gate's own terms: seconds, and percent of availability."""
+    latency = (LatencyObjective(one.quantile, one.within.seconds) for one in slo.latency)
+    return Objectives(slo.availability, tuple(latency))
 
 
 def request_path(release: Release) -> tuple[str, str]:
@@ -79,11 +83,11 @@ def make_plan(
     requests: int,
     profile: str,
     seed: int,
+    web_port: int | None = None,
 ) -> dict[str, Any]:
     """The plan of one run, as loadtests/plan.py reads it. `requests` counts per arm."""
     protocol, path = request_path(release)
     rate = release.spec.load.rate.per_second
-    warmup = max(LEAST_WARMUP, round(requests * WARMUP_SHARE))
     return {
         "service": release.service,
         "protocol": protocol,
@@ -95,12 +99,13 @@ def make_plan(
         "requests_file": str(requests_file),
         "rate": rate,
         "requests": requests,
-        "warmup": warmup,
+        "warmup": WARMUP,
         "timeout_s": min(release.spec.timeout.seconds, LONGEST_WAIT_S),
         "profile": profile,
         "seed": seed,
         "out": str(out),
-        "max_seconds": 4 * (requests + warmup) / rate + SLACK_S,
+        "web_port": web_port,
+        "max_seconds": 4 * (requests + WARMUP) / rate + SLACK_S,
     }
 
 

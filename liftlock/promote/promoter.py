@@ -15,7 +15,7 @@ from liftlock.environment import Environment, Rollout, for_service, read_ladder
 from liftlock.errors import GateFailed, Inconclusive, LiftlockError
 from liftlock.gate.verdict import Verdict
 from liftlock.ledger import FULL, Action, Fact
-from liftlock.promote.gates import Gatekeeper, Judged
+from liftlock.promote.gates import Gatekeeper, Judged, Trial
 from liftlock.promote.site import Site
 from liftlock.promote.state import Held, change, read_held, with_only, with_release, with_weight
 from liftlock.release import Release
@@ -141,7 +141,8 @@ class _Climb:
         keeper = self.promoter.gatekeeper
         if weight == DARK:
             self.say(f"load test against {held.previous.revision if held.previous else 'its objectives alone'}")
-            return keeper.judge_dark(held, self.rollout, seed=_seed(self.release))
+            trial = Trial(self.environment.name, self.release, held.previous, self.rollout)
+            return keeper.judge_dark(trial, seed=_seed(self.release))
         self.say(f"live analysis at {weight} % of users")
         return keeper.judge_live(held, self.rollout)
 
@@ -178,7 +179,7 @@ class _Climb:
         after = with_release(now, self.release)
         baseline = after.previous.digest if after.previous else None
         passed = f"passed in {self.environment.after}" if self.environment.after else "cut"
-        why = f"{passed}; approved: {self.approval}" if self.approval else passed
+        why = f"{passed}; approved: {self.approval}" if self.environment.approval == "required" else passed
         fact = self._fact(Action.ADMIT, why, baseline=baseline, weight=DARK)
         self.say("admitted, dark")
         return after, (fact,), self._message("admit, dark", why)
