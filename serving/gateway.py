@@ -43,6 +43,8 @@ class _Answer:
     body: list[bytes] = field(default_factory=list)
     size: int = 0
     complete: bool = False
+    keep: bool = False
+    parser: Any = None
 
     def on_body(self, body: bytes) -> None:
         self.body.append(body)
@@ -50,6 +52,7 @@ class _Answer:
 
     def on_message_complete(self) -> None:
         self.complete = True
+        self.keep = self.parser.should_keep_alive()  # forgotten once this returns
 
 
 class RemoteService:
@@ -100,13 +103,13 @@ class RemoteService:
             length = b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
             writer.write(b"".join((self._head, mirror, length, body)))
             answer = _Answer()
-            parser = httptools.HttpResponseParser(answer)
+            parser = answer.parser = httptools.HttpResponseParser(answer)
             while not answer.complete:
                 data = await reader.read(1 << 16)
                 if not data or answer.size > MAX_ANSWER_BYTES:
                     raise ConnectionError("connection lost")
                 parser.feed_data(data)
-            kept = parser.should_keep_alive() and len(self._idle) < IDLE_CONNECTIONS
+            kept = answer.keep and len(self._idle) < IDLE_CONNECTIONS
             return parser.get_status_code(), b"".join(answer.body)
         finally:
             if kept:

@@ -6,6 +6,7 @@ Reference: https://lightgbm.readthedocs.io/en/stable/C-API.html
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,7 @@ class LightGBMModel:
     frame = False
 
     def __init__(self, path: Path, threads: int) -> None:
-        if not path.read_bytes()[:5].startswith(b"tree"):
-            raise BundleError(f"{path.name}: is not a LightGBM text model")
+        _check_content(path.name, path.read_bytes())
         self._library = shared_library("lightgbm", "lib_lightgbm.so")
         self._library.LGBM_GetLastError.restype = ctypes.c_char_p
         self._handle = ctypes.c_void_p()
@@ -97,6 +97,16 @@ class LightGBMModel:
 
     def example(self) -> Mapping[str, Array] | None:
         return zeros(self.width)
+
+
+def _check_content(name: str, content: bytes) -> None:
+    """Raise BundleError for what is no whole model: on a cut one the library aborts the process."""
+    if not content.startswith(b"tree"):
+        raise BundleError(f"{name}: is not a LightGBM text model")
+    sizes = re.search(rb"^tree_sizes=([\d ]+)$", content, re.MULTILINE)
+    first, end = content.find(b"\nTree=0\n"), content.find(b"\nend of trees")
+    if sizes is None or first < 0 or end < 0 or sum(map(int, sizes[1].split())) != end - first:
+        raise BundleError(f"{name}: is cut off, or its trees are not of the sizes it says")
 
 
 def load(path: Path, options: Options) -> LightGBMModel:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
+from serving.errors import BundleError
 from serving.formats import Options, zeros
 from serving.tensors import Array
 
@@ -47,11 +49,12 @@ class XGBoostModel:
     frame = False
 
     def __init__(self, path: Path, threads: int) -> None:
+        content = path.read_bytes()
+        _check_content(path.name, content)
         self._library = shared_library("xgboost", "libxgboost.so")
         self._library.XGBGetLastError.restype = ctypes.c_char_p
         self._handle = ctypes.c_void_p()
         self._call("XGBoosterCreate", None, ctypes.c_uint64(0), ctypes.byref(self._handle))
-        content = path.read_bytes()
         self._call("XGBoosterLoadModelFromBuffer", self._handle, content, ctypes.c_uint64(len(content)))
         self._call("XGBoosterSetParam", self._handle, b"nthread", str(threads).encode())
         self.width: int | None = self._count()
@@ -98,6 +101,16 @@ class XGBoostModel:
 
     def example(self) -> Mapping[str, Array] | None:
         return zeros(self.width)
+
+
+def _check_content(name: str, content: bytes) -> None:
+    """Raise BundleError for what is no model. The library aborts the process on some of it, so it is not asked."""
+    if not content.startswith(b"{") or len(content) < 2:
+        raise BundleError(f"{name}: is neither JSON nor UBJSON")
+    if content[1:2].isspace() or content[1:2] == b'"':
+        orjson.loads(content)
+    elif not content.endswith(b"}"):
+        raise BundleError(f"{name}: is cut off")
 
 
 def _interface(matrix: Array) -> bytes:

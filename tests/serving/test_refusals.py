@@ -44,7 +44,10 @@ BAD_REQUESTS = {
     "input no object": ({"inputs": [1]}, "each is an object"),
     "id a number": ({"id": 7, "inputs": [GOOD]}, "id: text is wanted"),
     "no name": (tensor(name=None), "without a name"),
-    "unknown name": (tensor(name="tenur", shape=[1], data=[1]), "tenur: is not an input of this service; they are tenure"),
+    "unknown name": (
+        tensor(name="tenur", shape=[1], data=[1]),
+        "tenur: is not an input of this service; they are tenure",
+    ),
     "unknown datatype": (tensor(datatype="FP128"), "x: datatype: one of BOOL"),
     "datatype a list": (tensor(datatype=["FP64"]), "datatype"),
     "shape no list": (tensor(shape=3), "x: shape: a list"),
@@ -122,7 +125,10 @@ BAD_HTTP = {
     "a space before the colon": (b"GET /v2 HTTP/1.1\r\nhost : a\r\n\r\n", 400),
     "a zero byte": (b"GET /v2 HTTP/1.1\r\nhost: a\r\nx: \x00\r\n\r\n", 400),
     "too large by its length": (HEAD + b"content-length: 20001\r\n\r\n", 413),
-    "too large in chunks": (HEAD + b"transfer-encoding: chunked\r\n\r\n" + (b"2000\r\n" + b"a" * 8192 + b"\r\n") * 3, 413),
+    "too large in chunks": (
+        HEAD + b"transfer-encoding: chunked\r\n\r\n" + (b"2000\r\n" + b"a" * 8192 + b"\r\n") * 3,
+        413,
+    ),
     "a long header": (b"GET /v2 HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 70000 + b"\r\n\r\n", 431),
     "many headers": (b"GET /v2 HTTP/1.1\r\nhost: a\r\n" + b"x: y\r\n" * 5000 + b"\r\n", 431),
     "a long path": (b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\nhost: a\r\n\r\n", 431),
