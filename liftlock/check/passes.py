@@ -43,7 +43,7 @@ def ensembles(tree: Tree) -> Examined:
     except CycleError as error:
         circle = list(reversed(error.args[1]))
         problems.append(_at_members(tree, circle[0], f"no circle of ensembles: {' > '.join(circle)}"))
-    return Examined(len(tree.services), tuple(problems))
+    return Examined(len(tree.directories), tuple(problems))
 
 
 def _missing_members(tree: Tree, name: str) -> Iterator[Problem]:
