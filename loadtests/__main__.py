@@ -21,7 +21,9 @@ def main(arguments: list[str]) -> int:
         bodies = read_bodies(plan.requests_file)
     except PlanError as error:
         return _refuse(str(error), WRONG_PLAN)
-    # Locust costs most of a second to import: only once there is something to run.
+    # Locust costs most of a second to import: only once there is something to run, and without patching the standard
+    # library for users' tasks, which a plan has none of (0.13 s).
+    os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
     from loadtests.outputs import write_outputs
     from loadtests.progress import die_with
     from loadtests.run import load_test

@@ -26,8 +26,11 @@ ERROR_INSIDE = "error inside"
 GENERATOR = "generator: out of sockets"
 
 LARGEST_HEAD = 65_536
+# No prediction is this long; a server that never stops must not take the generator's memory.
+LARGEST_ANSWER = 64 << 20
+_CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,16}")
 _HEAD_END = b"\r\n\r\n"
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*(?:\r\n|$)")
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*(?:\r\n|$)")
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked")
 _CLOSE = re.compile(rb"\r\nconnection:[^\r]*close")
 _REVISION = re.compile(rb"\r\n" + REVISION_HEADER.encode() + rb":[ \t]*([^\r]*?)[ \t]*(?:\r\n|$)")
@@ -52,6 +55,8 @@ class Answer:
 def read_answer(data: bytes, ended: bool) -> Answer | None:
     """The answer `data` holds, None while incomplete. `ended`: the server closed. Raises MalformedAnswer."""
     end = data.find(_HEAD_END)
+    if len(data) > LARGEST_ANSWER:
+        raise MalformedAnswer
     if end < 0:
         if len(data) > LARGEST_HEAD or not data.startswith(b"HTTP/1."[: len(data)]):
             raise MalformedAnswer
@@ -90,10 +95,10 @@ def _body(data: bytes, head: bytes, start: int, status: int, ended: bool) -> tup
 def _chunks(data: bytes, at: int) -> bytes | None:
     parts: list[bytes] = []
     while (line_end := data.find(b"\r\n", at)) >= 0:
-        try:
-            size = int(data[at:line_end].split(b";")[0], 16)
-        except ValueError as error:
-            raise MalformedAnswer from error
+        told = _CHUNK_SIZE.match(data, at, line_end)
+        if told is None:
+            raise MalformedAnswer
+        size = int(told[0], 16)
         if size == 0:
             return b"".join(parts) if data.find(b"\r\n", line_end + 2) >= 0 else None
         at = line_end + 2 + size + 2

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 INTERVAL_S = 1.0
 _POLLOUT = 4
+COULD_NOT_RUN = 4
+# Watchers end when nothing refers to them.
+_watchers: list[object] = []
 
 
 def report_every_second(drive: Drive, vitals: Vitals) -> None:
@@ -53,13 +56,14 @@ def say(line: dict[str, object]) -> None:
 
 def die_with(parent: int) -> None:
     """Exit as soon as process `parent` ends. PR_SET_PDEATHSIG would fire when the starting *thread* ends."""
+    if parent <= 0:  # started from outside this PID namespace, as by `docker exec`
+        return
     try:
         handle = os.pidfd_open(parent)
-    except OSError:  # it has gone already
-        os._exit(4)
+    except ProcessLookupError:  # it has gone already
+        os._exit(COULD_NOT_RUN)
+    except OSError:  # a kernel without it: max_seconds bounds the run
+        return
     watcher = gevent.get_hub().loop.io(handle, 1)
-    watcher.start(os._exit, 4)
+    watcher.start(os._exit, COULD_NOT_RUN)
     _watchers.append(watcher)
-
-
-_watchers: list[object] = []

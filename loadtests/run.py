@@ -113,6 +113,9 @@ class PlanUser(User):
         """The whole run is this one task."""
         try:
             self.run_of.carry_out()
+        except Exception as error:
+            self.run_of.stopped = f"the generator failed: {error!r}"
+            raise
         finally:
             self.over.set()
         raise StopUser

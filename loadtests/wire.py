@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import resource
 from _socket import (
     AF_INET,
     AF_INET6,
@@ -176,13 +176,10 @@ class Pool:
             self._idle.pop().close()
 
 
-def raise_socket_limit() -> int:
-    """Allow this process all the sockets the system grants it; returns how many."""
-    import resource
-
+def raise_socket_limit() -> None:
+    """Allow this process all the sockets the system grants it."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return most if most != resource.RLIM_INFINITY else os.sysconf("SC_OPEN_MAX")
 
 
 def request_head(host: str, path: str, headers: dict[str, str]) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.answers import Answer, MalformedAnswer, fault, read_answer
+from loadtests.answers import LARGEST_ANSWER, Answer, MalformedAnswer, fault, read_answer
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Liftlock-Revision: churn-1a2b3c4d\r\n\r\n{}"
 
@@ -57,6 +57,7 @@ def test_an_interim_answer_is_not_the_answer():
         b"HTTP/1.1 abc\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70_000,
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nabc\r\n",
     ],
 )
 def test_what_is_not_http_is_malformed(data: bytes):
@@ -90,3 +91,13 @@ def test_another_revision_is_a_fault_only_where_one_is_named():
 
 def test_a_bad_status_is_named():
     assert fault(_answer(b"", status=503, revision=""), "v1", "a-1") == "status 503"
+
+
+def test_a_length_beyond_reason_is_no_length():
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n{}"
+    assert read_answer(data, ended=False) is None
+
+
+def test_an_answer_without_end_is_given_up():
+    with pytest.raises(MalformedAnswer):
+        read_answer(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(LARGEST_ANSWER), ended=False)

@@ -228,3 +228,11 @@ def _free_port() -> int:
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
+
+
+def test_a_generator_without_sockets_blames_itself(serve: Serve, tmp_path: Path):
+    path = write_plan(tmp_path, plan(serve("silent"), tmp_path))
+    limited = f"ulimit -n 40; exec {sys.executable} -m loadtests {path}"
+    subprocess.run(["bash", "-c", limited], check=True, stdout=subprocess.DEVNULL, timeout=60)
+    errors = orjson.loads((tmp_path / "out" / "facts.json").read_bytes())["arms"]["candidate"]["errors"]
+    assert {"generator: out of sockets", "timed out"} == errors.keys()
