@@ -23,6 +23,7 @@ def facts(plan: Plan, recording: Recording, vitals: Vitals, sent: int, stopped: 
         "lag": _lag(recording.lags_s()),
         "generator_cpu_share": vitals.cpu_s / vitals.seconds if vitals.seconds else 0.0,
         "generator_cpu_us_per_request": 1e6 * vitals.cpu_s / sent if sent else None,
+        "generator_real_time": vitals.real_time,
         "clock_steps": vitals.clock_steps,
     }
 

@@ -34,7 +34,7 @@ svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--soft
 .wide{overflow-x:auto;margin-bottom:16px}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 td,th{padding:3px 12px 3px 0;text-align:right;white-space:nowrap}td:first-child,th:first-child{text-align:left}
 th{color:var(--soft);font-weight:500}tr{border-bottom:1px solid var(--grid)}
-@media(max-width:480px){table{font-size:12px}td,th{padding-right:7px}}
+@media(max-width:480px){table{font-size:11.5px}td,th{padding-right:5px}}
 i{display:inline-block;width:10px;height:10px;border-radius:5px;margin-right:6px}
 """
 

@@ -18,6 +18,7 @@ from loadtests import resolution
 from loadtests.drive import Drive
 from loadtests.facts import facts
 from loadtests.plan import Plan
+from loadtests.priority import real_time
 from loadtests.progress import report_every_second
 from loadtests.recording import Recording
 from loadtests.schedule import arrivals
@@ -54,7 +55,8 @@ class Run:
         gc.freeze()
         gc.disable()  # a collection in mid-run would be a pause of ours in their latency
         try:
-            self.drive.run()
+            with real_time() as self.vitals.real_time:
+                self.drive.run()
         finally:
             gc.enable()
             self.vitals.tick()

@@ -14,6 +14,8 @@ class Vitals:
     """Watches from its making on; `tick` about once a second."""
 
     started_wall: float = field(default_factory=time)
+    real_time: bool = False
+    """Whether the generator ran ahead of everyone else."""
     _started: float = field(default_factory=perf_counter)
     _cpu: float = field(default_factory=process_time)
     _offset: float = field(default_factory=lambda: time() - perf_counter())

@@ -33,7 +33,8 @@ def judge(
     (intersection-union, Berger 1982); any may fail it, so they share the chance of a false fail (Bonferroni).
     """
     false_fail, false_pass = error_rates
-    reasons = doubts(Evidence(samples, facts, max(minimum, 1), compared=margin is not None))
+    within_s = min((one.within_s for one in objectives.latency), default=None) if objectives else None
+    reasons = doubts(Evidence(samples, facts, max(minimum, 1), compared=margin is not None, within_s=within_s))
     questions = (1 + len(objectives.latency) if objectives else 0) + (COMPARISONS if margin is not None else 0)
     method = {
         "margin": margin,

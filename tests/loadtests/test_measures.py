@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from loadtests import vitals
 from loadtests.chart import linear_scale, log_scale_s
 from loadtests.facts import quantile
 from loadtests.plan import Plan
+from loadtests.priority import real_time
 from loadtests.profiles import PROFILES
 from loadtests.recording import Recording
 from loadtests.report import report_page
@@ -141,3 +143,17 @@ def test_the_page_fits_its_window_and_its_text_can_be_read(width: int, scheme: A
 
 def test_facts_are_json_a_gate_can_read(tmp_path: Path):
     assert orjson.loads(orjson.dumps(_recording(tmp_path)[1].counts(1)))["errors"].keys() == {"status 503 <busy>"}
+
+
+def test_real_time_is_given_back_and_never_insisted_on(monkeypatch: pytest.MonkeyPatch):
+    before = os.sched_getscheduler(0)
+    with real_time() as granted:
+        assert os.sched_getscheduler(0) == (os.SCHED_RR if granted else before)
+    assert os.sched_getscheduler(0) == before
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    with real_time() as granted:
+        assert not granted
