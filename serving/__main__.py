@@ -70,7 +70,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until stopped. Exit codes: 0 stopped, 1 requests cut off, 2 wrong arguments or bundle, 4 no such address."""
+    """Serve until stopped. Exit codes: 0 stopped, 1 requests cut off, 2 wrong input, 4 address not to be had."""
     settings = read_settings(sys.argv[1:] if arguments is None else arguments)
     import uvloop
 

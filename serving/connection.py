@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection: requests parsed by llhttp, limited in size and time, answered in order.
 
-An `asyncio.Protocol` rather than an ASGI application: per request that saves uvicorn's task, its scope and its
-messages, 45 us of CPU (docs/adr/0001), and puts every limit where the bytes arrive.
+An `asyncio.Protocol` rather than an ASGI application: that puts every limit where the bytes arrive, and saves
+uvicorn's task, scope and messages, 24 us of CPU a request (docs/adr/0001).
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _ignore_upgrade(self, rest: bytes) -> None:
-        """Java's client offers h2c with every first request. llhttp stops there; the request goes on without the offer."""
+        """Read on without the offer: llhttp stops at one, and Java's client makes one (h2c) with its first request."""
         self._queue.pop()
         request = b"%b %b HTTP/1.1\r\n" % (self._parser.get_method(), self._target)
         headers = b"".join(b"%b: %b\r\n" % header for header in self._headers.items())

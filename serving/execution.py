@@ -1,6 +1,6 @@
 """Where predictions run: on the event loop while they take microseconds, else on a thread, so that health answers.
 
-A hand-over to a thread and back costs about 60 us of CPU, more than a small tree model's prediction (docs/adr/0001).
+A hand-over to a thread and back costs about 100 us of CPU, as much as a small tree model's prediction (docs/adr/0001).
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class ModelService:
             try:
                 await self._warm_up_once(tensors)
             except Refused as error:
-                self.not_ready = f"the warm-up prediction fails: {error.reason}"
+                self.not_ready = f"the warm-up prediction fails: {error.reason}{_cause(error)}"
                 self._log.failure("warm-up", error)
                 await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
                 attempt += 1
@@ -165,3 +165,9 @@ class ModelService:
 
     def close(self) -> None:
         self.worker.close()
+
+
+def _cause(error: Refused) -> str:
+    """What a handler raised, for whoever asks why this is not ready; users are never told."""
+    cause = error.__cause__
+    return f" ({type(cause).__name__}: {cause})" if cause is not None else ""

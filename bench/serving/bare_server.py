@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Any
 
 import numpy as np
 import uvicorn
@@ -9,7 +10,7 @@ import uvicorn
 WEIGHTS = np.linspace(-1, 1, 10)
 
 
-async def app(scope, receive, send):
+async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] != "http":
         return
     body, more = b"", True

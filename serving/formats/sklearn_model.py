@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io  # type: ignore[import-untyped]
-import threadpoolctl  # type: ignore[import-untyped]
 
 from serving.errors import BundleError
 from serving.formats import Options, zeros
 from serving.tensors import Array
+
+# What scikit-learn and skops import where they find it, and predictions on arrays do not use: 1 s and 40 MB.
+OPTIONAL = ("pandas", "pytest")
 
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform")
 
@@ -48,11 +53,55 @@ def _frame(columns: Mapping[str, Array]) -> Any:
     return pandas.DataFrame(dict(columns))
 
 
+@contextmanager
+def without(modules: Sequence[str]) -> Iterator[None]:
+    """Imports inside find these modules missing, unless they are already there; later imports find them."""
+    hidden = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None is how import is told "missing"
+    try:
+        yield
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
+
+
+def import_skops() -> Any:
+    """skops, without the walk through every module of scikit-learn by which it lists all estimators' names.
+
+    `estimators` below decides about the few names that a file holds instead.
+    """
+    if "skops.io" not in sys.modules:
+        with without(OPTIONAL):
+            utils: Any = importlib.import_module("sklearn.utils")
+            found, utils.all_estimators = utils.all_estimators, list
+            try:
+                importlib.import_module("skops.io")
+            finally:
+                utils.all_estimators = found
+    return sys.modules["skops.io"]
+
+
+def estimators(names: Sequence[str]) -> list[str]:
+    """Those of the names that are estimators of scikit-learn's own, by `all_estimators`'s rule."""
+    base = importlib.import_module("sklearn.base").BaseEstimator
+    found = []
+    for name in names:
+        module, _, member = name.rpartition(".")
+        if module.startswith("sklearn.") and "tests" not in module.split("."):
+            candidate = getattr(importlib.import_module(module), member, None)
+            if inspect.isclass(candidate) and issubclass(candidate, base) and candidate.__module__ == module:
+                found.append(name)
+    return found
+
+
 def load(path: Path, options: Options) -> SklearnModel:
     """Raises BundleError naming the first type that is not scikit-learn's own."""
     if path.read_bytes()[:2] != b"PK":
         raise BundleError(f"{path.name}: is not a skops file")
-    if untrusted := skops.io.get_untrusted_types(file=path):
-        raise BundleError(f"{path.name}: holds {untrusted[0]}, which is not scikit-learn's own")
-    threadpoolctl.threadpool_limits(options.threads)
-    return SklearnModel(skops.io.load(path, trusted=[]), options.method)
+    skops_io = import_skops()
+    found = skops_io.get_untrusted_types(file=path)
+    trusted = estimators(found)
+    if foreign := sorted(set(found) - set(trusted)):
+        raise BundleError(f"{path.name}: holds {foreign[0]}, which is not scikit-learn's own")
+    importlib.import_module("threadpoolctl").threadpool_limits(options.threads)
+    return SklearnModel(skops_io.load(path, trusted=trusted), options.method)

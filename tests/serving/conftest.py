@@ -80,13 +80,13 @@ def models(tmp_path_factory) -> Models:
 def bundle(models, tmp_path_factory) -> Callable[..., Path]:
     """Builds a bundle: a valid one of the format, with single settings overridden."""
 
-    def build(format="xgboost", handler=None, files=None, **override) -> Path:
+    def build(kind="xgboost", handler=None, files=None, **override) -> Path:
         folder = tmp_path_factory.mktemp("bundle")
-        model = getattr(models, format, None)
+        model = getattr(models, kind, None)
         settings = {
             "version": 1,
             "service": "churn",
-            "format": format,
+            "format": kind,
             "model_file": model and model.name,
             "handler": "handler.py" if handler else None,
             "features": FEATURES,

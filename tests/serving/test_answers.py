@@ -1,4 +1,4 @@
-"""What a caller gets: every format, every protocol, the same numbers the library itself gives."""
+"""What a caller gets: every kind, every protocol, the same numbers the library itself gives."""
 
 import json
 import struct
@@ -14,11 +14,11 @@ def server(serve, bundle):
     return serve(bundle(), "--grpc_port", "0")
 
 
-@pytest.mark.parametrize("format", ["xgboost", "lightgbm", "sklearn", "onnx"])
-def test_each_format_answers_as_its_own_library_does(format, serve, bundle, models, v2):
-    answer = serve(bundle(format)).infer(v2(models.rows.tolist()))
+@pytest.mark.parametrize("kind", ["xgboost", "lightgbm", "sklearn", "onnx"])
+def test_each_format_answers_as_its_own_library_does(kind, serve, bundle, models, v2):
+    answer = serve(bundle(kind)).infer(v2(models.rows.tolist()))
     assert answer.status == 200
-    np.testing.assert_allclose(answer.values, models.expected[format], rtol=1e-6)
+    np.testing.assert_allclose(answer.values, models.expected[kind], rtol=1e-6)
 
 
 def test_a_v2_answer_echoes_id_model_and_revision(server, v2):

@@ -67,32 +67,32 @@ def test_a_wrong_config_names_the_key_and_what_is_wanted(override, reason):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("format", ["xgboost", "lightgbm", "sklearn", "onnx"])
+@pytest.mark.parametrize("kind", ["xgboost", "lightgbm", "sklearn", "onnx"])
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
-def test_a_pickle_is_refused_whatever_it_is_called(format, protocol, bundle):
+def test_a_pickle_is_refused_whatever_it_is_called(kind, protocol, bundle):
     from serving.formats import Options, load_model
 
-    folder = bundle(format)
+    folder = bundle(kind)
     path = next(path for path in folder.iterdir() if path.name.startswith("model."))
     path.write_bytes(pickle.dumps({"weights": [1.0, 2.0]}, protocol))
     with pytest.raises(BundleError) as caught:
-        load_model(format, path, Options())
+        load_model(kind, path, Options())
     assert "is a pickle" in str(caught.value)
 
 
-@pytest.mark.parametrize("format", ["xgboost", "lightgbm", "sklearn", "onnx"])
+@pytest.mark.parametrize("kind", ["xgboost", "lightgbm", "sklearn", "onnx"])
 @pytest.mark.parametrize("content", ["half", "other", "empty", "text"])
-def test_a_file_that_is_not_of_its_format_is_refused_in_one_line(format, content, bundle, models, tmp_path):
+def test_a_file_that_is_not_of_its_format_is_refused_in_one_line(kind, content, bundle, models, tmp_path):
     from serving.formats import Options, load_model
 
-    whole = getattr(models, format).read_bytes()
-    other = models.onnx if format != "onnx" else models.xgboost
+    whole = getattr(models, kind).read_bytes()
+    other = models.onnx if kind != "onnx" else models.xgboost
     path = tmp_path / "model"
     path.write_bytes(
         {"half": whole[: len(whole) // 2], "other": other.read_bytes(), "empty": b"", "text": b"hello"}[content]
     )
     with pytest.raises(BundleError) as caught:
-        load_model(format, path, Options())
+        load_model(kind, path, Options())
     assert "\n" not in str(caught.value)
 
 

@@ -86,9 +86,8 @@ def test_nobody_can_load_or_unload_a_model(stub):
 
 def test_a_message_over_the_limit_is_refused(serve, bundle):
     small = serve(bundle(max_body_bytes=2000), "--grpc_port", "0")
-    with grpc.insecure_channel(f"127.0.0.1:{small.grpc_port}") as channel:
-        with pytest.raises(grpc.RpcError) as caught:
-            GRPCInferenceServiceStub(channel).ModelInfer(request(id="a" * 3000))
+    with grpc.insecure_channel(f"127.0.0.1:{small.grpc_port}") as channel, pytest.raises(grpc.RpcError) as caught:
+        GRPCInferenceServiceStub(channel).ModelInfer(request(id="a" * 3000))
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
