@@ -11,8 +11,8 @@ from contextlib import contextmanager
 def real_time() -> Iterator[bool]:
     """Round-robin real-time scheduling meanwhile (sched(7)); whether it was granted.
 
-    With both of 2 cores busy it brings the p99 of the generator's lag from 1 to 7 ms down to 0.1 ms. The kernel keeps 5 % of
-    each core for others whatever happens, and a run is bounded by its plan.
+    With both of 2 cores busy it brings the p99 of the generator's lag from 1 to 7 ms down to 0.1 ms. The kernel keeps
+    5 % of each core for others whatever happens, and a run is bounded by its plan.
     """
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
