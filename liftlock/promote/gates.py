@@ -22,11 +22,11 @@ from liftlock.store import BlobStore
 
 # A gate sends so many requests that a pass can follow although this many of them were bad: a hiccup is not a verdict.
 FORGIVEN = 2
-# Looks at most: a second, longer run where the first could not decide. Each is judged at half the error rates
+# Looks at most: a second run, longer if need be, where the first could not decide or be trusted. Each is judged at half the error rates
 # (Bonferroni), so that two looks together are wrong no more often than promised.
 LOOKS = 2
 # The longest second run, as a multiple of the first.
-LONGER = 6
+LONGER = 10
 # How often live counters are read, in seconds; the local site's Prometheus scrapes once a second.
 LOOK_S = 0.25
 
@@ -80,11 +80,10 @@ class Gatekeeper:
         for look in range(LOOKS):
             judgement, evidence = self.look(trial, requests, seed + look)
             judged = Judged(judgement.verdict, summary(judgement), {**evidence, "look": look + 1})
-            needed = judgement.requests_needed
-            if judgement.verdict is not Verdict.INCONCLUSIVE or needed is None or needed > LONGER * trial.requests:
+            requests = max(judgement.requests_needed or 0, trial.requests)
+            if judgement.verdict is not Verdict.INCONCLUSIVE or requests > LONGER * trial.requests or look + 1 == LOOKS:
                 break
-            requests = max(needed, trial.requests)
-            self.say(f"not decided by {judgement.arms['candidate'].count} requests; looking again with {requests}")
+            self.say(f"inconclusive: {judged.why}; looking again with {requests:,} requests an arm")
         assert judged is not None  # LOOKS is at least one
         return judged
 

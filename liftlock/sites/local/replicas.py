@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,9 @@ from liftlock.sites.local.processes import Found, spawn, stop, wait_exit
 
 # A model server that is not ready after this many seconds is not going to be.
 READY_S = 120.0
+# What a server says whose model loads and then fails its first prediction, and for how many seconds it may go on
+# failing before it counts as one that always will; an ensemble's members may still be starting.
+WARM_UP_FAILS, WARM_UP_S = "the warm-up prediction fails", 3.0
 # How often a starting server is asked whether it is ready, in seconds.
 ASK_S = 0.02
 # Seconds between restarts of a server that keeps ending: doubled from the first to the second.
@@ -78,17 +83,20 @@ def choose_ports(replica: Replica) -> Ports:
     return Ports(*free_ports(2 if replica.grpc else 1))
 
 
-async def is_ready(port: int) -> bool:
-    """Whether the model server on `port` says that its model answers."""
+async def readiness(port: int) -> str | None:
+    """None if the model server on `port` says that its model answers, else what it says; '' while nobody listens."""
     try:
         reader, writer = await asyncio.open_connection(HOST, port)
     except OSError:
-        return False
+        return ""
     try:
         writer.write(f"GET /v2/health/ready HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\r\n".encode())
-        return (await asyncio.wait_for(reader.readline(), 5)).split()[1:2] == [b"200"]
-    except (OSError, TimeoutError):
-        return False
+        head, _, body = (await asyncio.wait_for(reader.read(), 5)).partition(b"\r\n\r\n")
+        if head.split(b" ")[1:2] == [b"200"]:
+            return None
+        return str(json.loads(body)["error"])
+    except (OSError, TimeoutError, ValueError, KeyError, TypeError):
+        return ""
     finally:
         writer.close()
 
@@ -96,14 +104,20 @@ async def is_ready(port: int) -> bool:
 async def until_ready(running: Running, layout: Layout) -> str | None:
     """None once the server is ready; otherwise why it never will be."""
     exit_task = asyncio.create_task(wait_exit(running.pid))
+    log = layout.log(running.replica.process)
+    began = time.monotonic()
+    warming = None
     try:
-        async with asyncio.timeout(READY_S):
-            while not await is_ready(running.ports.http):
-                await asyncio.wait({exit_task}, timeout=ASK_S)
-                if exit_task.done():
-                    return f"ended before it was ready; its log says: {last_words(layout.log(running.replica.process))}"
-    except TimeoutError:
-        return f"not ready after {READY_S:.0f} s; its log says: {last_words(layout.log(running.replica.process))}"
+        while (said := await readiness(running.ports.http)) is not None:
+            now = time.monotonic()
+            warming = (warming or now) if said.startswith(WARM_UP_FAILS) else None
+            if warming and now - warming > WARM_UP_S:
+                return said
+            if now - began > READY_S:
+                return f"not ready after {READY_S:.0f} s; its log says: {last_words(log)}"
+            await asyncio.wait({exit_task}, timeout=ASK_S)
+            if exit_task.done():
+                return f"ended before it was ready; its log says: {last_words(log)}"
     finally:
         exit_task.cancel()
     return None
