@@ -6,3 +6,4 @@ compile() { uv pip compile --quiet --universal --generate-hashes --no-header --p
 compile --all-extras pyproject.toml -o requirements/dev.txt
 compile pyproject.toml -c requirements/dev.txt -o requirements/liftlock.txt
 compile --extra serving pyproject.toml -c requirements/dev.txt -o requirements/serving.txt
+echo uv | compile - -c requirements/dev.txt -o requirements/uv.txt
