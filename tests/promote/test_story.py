@@ -17,7 +17,7 @@ from liftlock.repository import run_git
 
 from .builders import row
 
-pytestmark = pytest.mark.xdist_group("story")
+pytestmark = pytest.mark.alone
 
 
 def rows(company, *arguments: str):
