@@ -26,6 +26,7 @@ COMMANDS = {
     "gate": "a verdict from recorded samples",
     "local": "the local site: up, down, status",
     "ledger": "prove or show the evidence chain",
+    "demo": "the main job on this machine, told as a story",
     "schema": "JSON Schema of the files people write, for editors",
 }
 INTERRUPTED = 130
