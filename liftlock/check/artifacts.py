@@ -14,8 +14,8 @@ from pathlib import Path
 from liftlock.check.tree import Directory, File
 from liftlock.check.ubjson import ubjson_end
 from liftlock.errors import Problem
-from liftlock.spec.document import WHOLE
 from liftlock.spec.model import Spec
+from liftlock.spec.places import WHOLE
 
 # Text the team writes; never a model, so never looked into.
 _TEXT = (".py", ".yaml", ".yml", ".md", ".jsonl", ".csv", ".toml", ".cfg", ".html", ".rst", ".ipynb")
@@ -36,8 +36,11 @@ def problems(base: Path, directory: Directory, spec: Spec, shown: str) -> Iterat
 
 
 def _fault(path: Path, file: File, spec: Spec) -> str | None:
-    with path.open("rb") as opened:
-        head = opened.read(_HEAD)
+    try:
+        with path.open("rb") as opened:
+            head = opened.read(_HEAD)
+    except OSError as error:
+        return f"a readable file ({error.strerror or error})"
     if holds_pickle(path, head):
         return _PICKLE
     if file.name == spec.model.file_name and spec.model.format in _WHOLE:

@@ -12,6 +12,7 @@ import os
 import sys
 import sysconfig
 import time
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import orjson
 
 from liftlock.atomic import write_whole
 from liftlock.check.tree import Directory, ServiceFacts
-from liftlock.paths import LOCAL_STATE, service_directory
+from liftlock.paths import LOCAL_STATE, SERVICES
 
 _FILE = "memory.json"
 # A file that changed this shortly before it was looked at may change again within one tick of the file system's clock,
@@ -74,7 +75,7 @@ class Memory:
             return None
         if known.stamp == directory.stamp and directory.newest_ns + _TICK_NS < known.seen_ns:
             return known.facts
-        if known.content != content_digest(self.root, directory):
+        if known.content != content_digest(self.root, directory, {}, known.facts.handler is not None):
             return None
         self.keep(directory, known.facts, known.content)
         return known.facts
@@ -125,15 +126,30 @@ def _entry(values: Any) -> Remembered:
     return Remembered(stamp, content, seen_ns, ServiceFacts(name, kind, tuple(members), handler))
 
 
-def content_digest(root: Path, directory: Directory) -> str:
-    """A digest of every file's name and bytes; a model or other large file counts by its stat."""
+def content_digest(root: Path, directory: Directory, read_already: Mapping[str, bytes], handler: bool) -> str:
+    """A digest of every file's name and bytes, as far as check looks at them; a large file counts by its stat."""
     digest = hashlib.blake2b(digest_size=16)
-    base = root / service_directory(directory.service)
+    base = f"{root}/{SERVICES}/{directory.service}/"
     for file in directory.files:
-        small = not file.link and file.size <= _LARGEST_READ
-        content = (base / file.name).read_bytes() if small else file.stamp.encode()
+        content = read_already.get(file.name)
+        if content is None:
+            if file.name.endswith(".md") or (file.name.endswith(".py") and not handler):
+                content = b"text" if file.size else b""  # only whether there is any is looked at
+            elif file.link or file.size > _LARGEST_READ:
+                content = file.stamp.encode()
+            else:
+                content = _bytes(base + file.name)
         digest.update(f"{file.name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
+
+
+def _bytes(path: str) -> bytes:
+    """A file's bytes; what vanished meanwhile has none."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 (thousands of these a run)
+            return file.read()
+    except OSError:
+        return b""
 
 
 def code_digest() -> str:

@@ -1,4 +1,7 @@
-"""The passes of a check over a surveyed tree. Each is pure and says how many things it looked at."""
+"""The passes of a check over a surveyed tree. Each is pure and says how many things it looked at.
+
+Whatever needs pydantic is imported where it is used: a check that finds everything as it was never pays for it.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,11 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from liftlock.check.service import MODELINE
-from liftlock.check.tree import Examined, Tree
-from liftlock.environment import load_environment, load_ladder
+from liftlock.check.tree import MODELINE, Examined, Tree
 from liftlock.errors import InvalidInput, LiftlockError, Problem
 from liftlock.paths import ENVIRONMENTS, SERVICES, environment_file, service_file
-from liftlock.spec.document import WHOLE
+from liftlock.spec.places import WHOLE
 from liftlock.spec.schema import SCHEMAS, generate, schema_file
-from liftlock.spec.source import problem_at, read
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ def _missing_members(tree: Tree, name: str) -> Iterator[Problem]:
 
 
 def _at_members(tree: Tree, name: str, wanted: str, index: int | None = None) -> Problem:
+    from liftlock.spec.source import problem_at
+
     field = "model.services" if index is None else f"model.services[{index}]"
     file = service_file(name)
     return problem_at((tree.root / file).read_bytes(), str(file), field, wanted)
@@ -73,6 +75,9 @@ def environments(tree: Tree) -> Examined:
 
 
 def _environment_problems(tree: Tree, name: str) -> Iterator[Problem]:
+    from liftlock.environment import load_environment
+    from liftlock.spec.source import read
+
     file = environment_file(name)
     try:
         head = read(tree.root / file, root=tree.root).removeprefix(b"\xef\xbb\xbf")
@@ -86,6 +91,8 @@ def _environment_problems(tree: Tree, name: str) -> Iterator[Problem]:
 
 
 def _ladder_problems(tree: Tree) -> tuple[Problem, ...]:
+    from liftlock.environment import load_ladder
+
     try:
         load_ladder(tree.root)
     except InvalidInput as refused:
@@ -107,19 +114,27 @@ def schemas(tree: Tree) -> Examined:
     return Examined(len(SCHEMAS), tuple(problems))
 
 
-def _schemas_stamp(root: Path) -> str:
+def _stamp(*paths: Path) -> str:
     stamps = []
-    for name in SCHEMAS:
-        path = root / schema_file(name)
+    for path in paths:
         stat = path.stat() if path.is_file() else None
-        stamps.append(f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}" if stat else "absent")
+        seen = f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}" if stat else "absent"
+        stamps.append(f"{path.parent.name}/{path.name} {seen}")
     return "\n".join(stamps)
+
+
+def _environments_stamp(root: Path) -> str:
+    return _stamp(*sorted((root / ENVIRONMENTS).glob("*/environment.yaml")))
+
+
+def _schemas_stamp(root: Path) -> str:
+    return _stamp(*(root / schema_file(name) for name in SCHEMAS))
 
 
 # What a whole check runs, in this order, after the services' own examination. Later steps add theirs here.
 PASSES: tuple[Pass, ...] = (
     Pass("services", "services", services_present),
     Pass("ensembles", "services", ensembles),
-    Pass("environments", "environments", environments),
+    Pass("environments", "environments", environments, _environments_stamp),
     Pass("schemas", "schemas", schemas, _schemas_stamp),
 )

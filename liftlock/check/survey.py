@@ -8,14 +8,16 @@ import pickle
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from liftlock.check.handlers import HandlerFile, HandlerImports
-from liftlock.check.memory import Memory, content_digest
-from liftlock.check.service import Outcome, examine
+from liftlock.check.memory import Memory
 from liftlock.check.tree import Directory, Tree, read_directory, service_names
 from liftlock.errors import Problem
 from liftlock.paths import SERVICES, service_directory
+
+if TYPE_CHECKING:
+    from liftlock.check.service import Outcome
 
 # Below this many services for each process a second one costs more than it saves.
 _WORTH_A_PROCESS = 40
@@ -34,6 +36,16 @@ class Survey:
 
 def survey(root: Path, memory: Memory, only: frozenset[str] | None = None) -> Survey:
     """Examine every service of the checkout, or `only` those; the clean ones are kept in `memory`."""
+    collecting = gc.isenabled()
+    gc.disable()  # thousands of small frozen values and no cycle among them
+    try:
+        return _survey(root, memory, only)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _survey(root: Path, memory: Memory, only: frozenset[str] | None) -> Survey:
     names = service_names(root)
     chosen = [name for name in names if only is None or name in only]
     memory.forget(set(memory.entries) - set(names))
@@ -47,7 +59,7 @@ def survey(root: Path, memory: Memory, only: frozenset[str] | None = None) -> Su
             facts[name] = known
     outcomes, problems = _examine_all(root, changed)
     facts.update({outcome.service: outcome.facts for outcome in outcomes if outcome.facts})
-    _remember(memory, root, changed, outcomes, problems)
+    _remember(memory, changed, outcomes, problems)
     tree = Tree(root, facts, tuple(names))
     parsed = sum(outcome.parsed for outcome in outcomes)
     return Survey(tree, problems, tuple(directory.service for directory in changed), parsed)
@@ -74,6 +86,10 @@ def _handlers(outcomes: Iterable[Outcome]) -> set[HandlerFile]:
 
 def _in_processes(root: Path, changed: Sequence[Directory]) -> list[Outcome]:
     """Examine directories here, and in a forked process for every further core where there is work for it."""
+    if not changed:
+        return []
+    import liftlock.check.service  # noqa: F401 (once, before the processes part)
+
     count = min(len(os.sched_getaffinity(0)), len(changed) // _WORTH_A_PROCESS) or 1
     shares = [changed[index::count] for index in range(count)]
     helpers = [_Helper(root, share) for share in shares[1:]]
@@ -84,13 +100,10 @@ def _in_processes(root: Path, changed: Sequence[Directory]) -> list[Outcome]:
 
 
 def _examine_here(root: Path, directories: Sequence[Directory]) -> list[Outcome]:
-    collecting = gc.isenabled()
-    gc.disable()  # thousands of small frozen values and no cycle among them
-    try:
-        return [examine(root, directory) for directory in directories]
-    finally:
-        if collecting:
-            gc.enable()
+    # Here, so that handlers import on another core while this does, and a check that finds nothing changed never pays.
+    from liftlock.check.service import examine
+
+    return [examine(root, directory) for directory in directories]
 
 
 class _Helper:
@@ -127,13 +140,12 @@ class _Helper:
 
 
 def _remember(
-    memory: Memory, root: Path, changed: Sequence[Directory], outcomes: Iterable[Outcome], problems: Sequence[Problem]
+    memory: Memory, changed: Sequence[Directory], outcomes: Iterable[Outcome], problems: Sequence[Problem]
 ) -> None:
     """Keep the clean services, drop the others."""
     faulty = {PurePosixPath(problem.file).parts[1] for problem in problems if problem.file.startswith(f"{SERVICES}/")}
-    facts = {outcome.service: outcome.facts for outcome in outcomes}
-    memory.forget({directory.service for directory in changed})
-    for directory in changed:
-        clean = facts.get(directory.service)
-        if clean is not None and directory.service not in faulty:
-            memory.keep(directory, clean, content_digest(root, directory))
+    directories = {directory.service: directory for directory in changed}
+    memory.forget(set(directories))
+    for outcome in outcomes:
+        if outcome.facts is not None and outcome.service not in faulty:
+            memory.keep(directories[outcome.service], outcome.facts, outcome.content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from liftlock.errors import LiftlockError, Problem
 from liftlock.paths import SERVICES
@@ -15,10 +16,11 @@ LITTER = frozenset(
 )
 _DEEPEST = 6
 MOST_FILES = 2_000
+# The first line of every file that has a schema, so that editors know it.
+MODELINE = "# yaml-language-server: $schema=../../docs/schema/{}.json"
 
 
-@dataclass(frozen=True)
-class File:
+class File(NamedTuple):
     """One entry below a service's directory, by its path in it."""
 
     name: str
@@ -103,7 +105,7 @@ def read_directory(root: Path, service: str) -> Directory:
     """The files of a service by `stat` alone. Sub-directories are entered, links are not."""
     files: list[File] = []
     _scan(os.path.join(root, SERVICES, service), "", files, _DEEPEST)  # noqa: PTH118 (a thousand of these a run)
-    return Directory(service, tuple(sorted(files, key=lambda file: file.name)))
+    return Directory(service, tuple(sorted(files)))
 
 
 def _scan(directory: str, prefix: str, files: list[File], depth: int) -> None:
@@ -116,7 +118,7 @@ def _scan(directory: str, prefix: str, files: list[File], depth: int) -> None:
                 continue
             info = entry.stat(follow_symlinks=False)
             newest = max(info.st_mtime_ns, info.st_ctime_ns)
-            stamp = f"{info.st_ino:x} {info.st_size:x} {info.st_mtime_ns:x} {info.st_ctime_ns:x}"
+            stamp = f"{info.st_ino} {info.st_size} {info.st_mtime_ns} {info.st_ctime_ns}"
             files.append(File(prefix + entry.name, info.st_size, stamp, newest, entry.is_symlink()))
             if len(files) > MOST_FILES:
                 return

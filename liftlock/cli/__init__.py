@@ -54,9 +54,9 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read us has enough; Python's own flush at exit must not complain about it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return ExitCode.DONE
+        return _unread()
+    except SystemExit as ended:  # typer's own answer to a broken pipe is 1, which would mean that a gate failed
+        return _unread() if isinstance(ended.__context__, BrokenPipeError) else int(ended.code or 0)
     except Exception as error:
         return _unexpected(error)
     return code
@@ -82,6 +82,12 @@ def _dispatch(arguments: list[str]) -> int:
 def _help() -> str:
     lines = ["Usage: liftlock COMMAND [ARGUMENTS]; liftlock COMMAND --help tells more", ""]
     return "\n".join([*lines, *(f"  {name:<10} {does}" for name, does in COMMANDS.items())])
+
+
+def _unread() -> int:
+    """Whoever read us has enough; Python's own flush at exit must not complain about it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return ExitCode.DONE
 
 
 def _version() -> str:

@@ -12,14 +12,13 @@ from typing import Protocol
 import yaml
 
 from liftlock.errors import Problem
+from liftlock.spec.places import WHOLE, Path, Step, printable, spell
+from liftlock.spec.source import MOST_BYTES
 
 # Limits that no file a person writes comes near; they bound time and memory before anything is built.
-MOST_BYTES = 256 * 1024
 LONGEST_LINE = 64 * 1024
 MOST_NODES = 20_000
 DEEPEST = 32
-# What a problem that belongs to the whole file calls its field.
-WHOLE = "(file)"
 
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
@@ -37,10 +36,6 @@ class Mark(Protocol):
     index: int
     line: int
     column: int
-
-
-Step = str | int
-Path = tuple[Step, ...]
 
 
 @dataclass(frozen=True)
@@ -138,20 +133,6 @@ def read_exactly(raw: bytes, file: str) -> Document:
     return document
 
 
-def spell(path: Path) -> str:
-    """A path as people write it: `slo.latency[0].within`."""
-    text = ""
-    for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{_printable(step)}" if text else _printable(step)
-    return text or WHOLE
-
-
-def _printable(key: str) -> str:
-    """A key as one short printable word: keys come from files, and an error is one line."""
-    text = "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in key)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def _decode(raw: bytes, document: Document) -> str | None:
     """The text without its byte-order mark, or None with the problem noted."""
     if len(raw) > MOST_BYTES:
@@ -229,7 +210,7 @@ class _Builder:
                     self._close()
                 case yaml.AliasEvent():
                     self._refuse(
-                        event, f"no aliases: write the value out instead of `*{_printable(event.anchor or '')}`"
+                        event, f"no aliases: write the value out instead of `*{printable(event.anchor or '')}`"
                     )
                     self._add(Node(*_place(event), value=Doubtful(f"*{event.anchor}")))
         self._tabs()
@@ -288,7 +269,7 @@ class _Builder:
         if not event.style and key == "<<":
             self._refuse(event, "no merge keys: write the keys out")
         elif not event.style and not isinstance(meaning(key), str):
-            self._refuse(event, f'a text key: write it in quotes, "{_printable(key)}"')
+            self._refuse(event, f'a text key: write it in quotes, "{printable(key)}"')
 
     def _form(self, event: yaml.NodeEvent, tag: str | None, implicit: bool) -> None:
         """Count the node; refuse anchors and tags."""
@@ -297,9 +278,9 @@ class _Builder:
             self._refuse(event, f"at most {MOST_NODES} values in a file")
             raise _TooMuchError
         if event.anchor is not None:
-            self._refuse(event, f"no anchors: remove `&{_printable(event.anchor)}`")
+            self._refuse(event, f"no anchors: remove `&{printable(event.anchor)}`")
         if tag is not None and not (implicit and tag == "!"):
-            self._refuse(event, f"no tags: remove `{_printable(tag.replace('tag:yaml.org,2002:', '!!'))}`")
+            self._refuse(event, f"no tags: remove `{printable(tag.replace('tag:yaml.org,2002:', '!!'))}`")
 
     def _add(self, node: Node) -> None:
         if not self.stack:

@@ -59,7 +59,7 @@ def _matching(pattern: re.Pattern[str], wanted: str) -> AfterValidator:
 
 
 def _one_line(text: str) -> str:
-    if not text.strip() or not all(letter.isprintable() or letter == "\n" for letter in text):
+    if not text.strip() or not text.replace("\n", "").isprintable():
         raise ValueError("printable text")
     return text
 

@@ -1,18 +1,38 @@
-"""Where a value stands in one line of JSON. Only asked once something is wrong, so it may read the line again."""
+"""How a problem names the value it is about, and where that stands in a line of JSON."""
 
 from __future__ import annotations
 
 import json
 import re
 
-from liftlock.spec.document import Path, Step
+Step = str | int
+Path = tuple[Step, ...]
 
+# What a problem that belongs to the whole file calls its field.
+WHOLE = "(file)"
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder(strict=False)
 
 
+def spell(path: Path) -> str:
+    """A path as people write it: `slo.latency[0].within`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{printable(step)}" if text else printable(step)
+    return text or WHOLE
+
+
+def printable(key: str) -> str:
+    """A key as one short printable word: keys come from files, and an error is one line."""
+    text = "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in key)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 def column_of(line: str, path: Path) -> int:
-    """The column (from 1) of the value at `path`, or of the nearest value around it that exists."""
+    """The column (from 1) of the value at `path`, or of the nearest value around it that exists.
+
+    Only asked once something is wrong, so it may read the line again.
+    """
     index = _skip(line, 0)
     for step in path:
         below = _member(line, index, step)

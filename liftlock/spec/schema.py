@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Name = Literal["service", "features", "environment"]
 SCHEMAS: tuple[Name, ...] = ("service", "features", "environment")

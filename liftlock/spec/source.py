@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,20 +17,37 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from liftlock.errors import InvalidInput, Problem
+from liftlock.spec.places import WHOLE
 
 T = TypeVar("T", bound=BaseModel)
+
+# No file a person writes comes near; nothing beyond it is even read.
+MOST_BYTES = 256 * 1024
 
 # Beyond these the exact reader counts; below them no file can pass one of its limits unnoticed.
 _FAST_CHARACTERS = 16 * 1024
 _FAST_DEPTH = 24
 # Where a value or a key may start, and what makes it doubtful there: numbers that YAML versions read differently,
 # their words for booleans and null, anchors, aliases, tags, merge keys, directives, explicit keys, second documents.
-_START = r"(?:^|[:\-\[,{?])[ ]*"
+_START = r"(?:^[ ]*|[:\[,{?][ ]*|(?:^|[ ])-[ ]+)"
 _DOUBT = re.compile(
     r"[\t\x85\u2028\u2029\x00-\x08\x0b-\x1f]|\r(?!\n)|^---|^\.\.\.|^%"
     rf"|{_START}(?:[&*!%@`?=]|<<|[-+]?0[0-9xXoObB_]|[-+]?[0-9][0-9.]*[_:eE]|[0-9]{{4}}-[0-9]|[-+]?[0-9]{{18}}"
     r"|[-+]?\.[iInN_]|(?:[yY](?:[eE][sS])?|[nN][oO]?|[oO][nN]|[oO][fF][fF]|[nN][uU][lL][lL]|~)[ ]*(?:$|\r|[,\]}#:]))",
     re.MULTILINE,
+)
+
+
+# The quick look before: most files hold no character and no word that could begin a doubt.
+_ODD = re.compile(r"[\t\x85\u2028\u2029\x00-\x08\x0b-\x1f]")
+_BREAKS = str.maketrans(",[]{}#", "      ")
+_BEGINNINGS = frozenset("&*!%@`?=<~+-.0123456789\"'")
+_CLEAR = re.compile(r"-|(?:0|[1-9][0-9]{0,14})(?:\.[0-9]+)?(?:ms|[smhdw]|[KMGT]i|/s|/min|/h)?|[\"'][^:]*:?")
+_LOADED = frozenset(
+    "".join(letters) + colon
+    for word in ("yes", "no", "on", "off", "y", "n", "null", "~")
+    for letters in product(*({letter, letter.upper()} for letter in word))
+    for colon in ("", ":")
 )
 
 
@@ -59,8 +77,6 @@ def load(path: Path, model: type[T], *, root: Path) -> T:
 
 def read(path: Path, *, root: Path) -> bytes:
     """A file's bytes, never more than a little over the limit. Raises InvalidInput where it is not a readable file."""
-    from liftlock.spec.document import MOST_BYTES, WHOLE
-
     try:
         with path.open("rb") as file:
             return file.read(MOST_BYTES + 1)
@@ -119,12 +135,22 @@ def read_fast(raw: bytes) -> dict[str, Any] | None:
         return None
     try:
         text = raw.decode("utf-8-sig")
-        if _DOUBT.search(text):
+        if _may_be_doubtful(text) and _DOUBT.search(text):
             return None
         data = _settled(ryaml.loads(text), _FAST_DEPTH)  # type: ignore[attr-defined]  # its stub exports nothing
     except (ValueError, TypeError, RecursionError, _DoubtError):
         return None
     return data if isinstance(data, dict) else None
+
+
+def _may_be_doubtful(text: str) -> bool:
+    """False only where no word of `text` could be what _DOUBT looks for; four times as fast, and wrong on prose."""
+    if _ODD.search(text):
+        return True
+    words = set(text.translate(_BREAKS).split())
+    if not words.isdisjoint(_LOADED):
+        return True
+    return any(word[0] in _BEGINNINGS and not _CLEAR.fullmatch(word) for word in words)
 
 
 class _DoubtError(Exception):

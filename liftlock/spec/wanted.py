@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from liftlock.errors import Problem
-from liftlock.spec.document import Document, Doubtful, Path, Step, spell
+from liftlock.spec.document import Document, Doubtful
+from liftlock.spec.places import Path, Step, spell
 
 # What pydantic calls a type or a bound, and what we ask for. `{x}` comes from the error's own context.
 _WANTED = {

@@ -38,8 +38,8 @@ def test_an_unchanged_checkout_is_not_read_again(remembered):
 
 
 def test_one_changed_file_costs_one_service(remembered):
-    with (remembered / "model_services" / "onnx" / "README.md").open("a") as card:
-        card.write("more\n")
+    with (remembered / "model_services" / "onnx" / "service.yaml").open("a") as spec:
+        spec.write("# a comment\n")
     assert check(remembered).examined == ("onnx",)
 
 
