@@ -42,6 +42,7 @@ _DOUBT = re.compile(
 _ODD = re.compile(r"[\t\x85\u2028\u2029\x00-\x08\x0b-\x1f]")
 _BREAKS = str.maketrans(",[]{}#", "      ")
 _BEGINNINGS = frozenset("&*!%@`?=<~+-.0123456789\"'")
+_BEFORE_VALUES = frozenset(["", *"\n:,[{?-"])
 _CLEAR = re.compile(r"-|(?:0|[1-9][0-9]{0,14})(?:\.[0-9]+)?(?:ms|[smhdw]|[KMGT]i|/s|/min|/h)?|[\"'][^:]*:?")
 _LOADED = frozenset(
     "".join(letters) + colon
@@ -144,13 +145,23 @@ def read_fast(raw: bytes) -> dict[str, Any] | None:
 
 
 def _may_be_doubtful(text: str) -> bool:
-    """False only where no word of `text` could be what _DOUBT looks for; four times as fast, and wrong on prose."""
+    """False only where no word of `text` could be what _DOUBT looks for; four times as fast."""
     if _ODD.search(text):
         return True
     words = set(text.translate(_BREAKS).split())
-    if not words.isdisjoint(_LOADED):
+    if any(_begins_a_value(word, text) for word in words & _LOADED):
         return True
     return any(word[0] in _BEGINNINGS and not _CLEAR.fullmatch(word) for word in words)
+
+
+def _begins_a_value(word: str, text: str) -> bool:
+    """Whether `word` stands anywhere but within prose, where a letter comes before it."""
+    at = text.find(word)
+    while at >= 0:
+        if text[:at].rstrip(" ")[-1:] in _BEFORE_VALUES:
+            return True
+        at = text.find(word, at + 1)
+    return False
 
 
 class _DoubtError(Exception):
