@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .builders import found_company
+from tests.company import found_company
 
 
 @pytest.fixture(scope="module")

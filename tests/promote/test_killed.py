@@ -10,8 +10,7 @@ import pytest
 
 from liftlock import paths
 from liftlock.promote.proof import prove
-
-from .builders import found_company
+from tests.company import found_company
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(400)]
 

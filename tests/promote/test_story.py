@@ -14,8 +14,7 @@ import pytest
 from liftlock import paths
 from liftlock.promote.proof import prove
 from liftlock.repository import run_git
-
-from .builders import row
+from tests.company import row
 
 pytestmark = pytest.mark.alone
 

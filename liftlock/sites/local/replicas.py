@@ -79,6 +79,17 @@ def free_ports(count: int) -> tuple[int, ...]:
         return tuple(each.getsockname()[1] for each in sockets)
 
 
+def is_free(port: int) -> bool:
+    """Whether somebody could listen on `port` now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
 def choose_ports(replica: Replica) -> Ports:
     return Ports(*free_ports(2 if replica.grpc else 1))
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from liftlock.atomic import write_whole
@@ -14,9 +14,9 @@ from liftlock.errors import Unreachable
 from liftlock.sites.local import monitoring
 from liftlock.sites.local.desired import Desired
 from liftlock.sites.local.gateway import GatewaySocket, Ports, render_gateway, user_weights
-from liftlock.sites.local.layout import HOST, Layout
+from liftlock.sites.local.layout import PORT_VARIABLE, Layout
 from liftlock.sites.local.processes import find_processes, leaders, signal_process, spawn, stop, wait_exit
-from liftlock.sites.local.replicas import last_words
+from liftlock.sites.local.replicas import is_free, last_words
 
 log = logging.getLogger("liftlock.site")
 
@@ -44,13 +44,16 @@ class Servers:
     def owns(self, name: str) -> bool:
         return name in NAMES
 
-    def status(self) -> dict[str, dict[str, int]]:
-        ports = {
+    @property
+    def _ports(self) -> dict[str, int]:
+        return {
             GATEWAY: self.layout.gateway_metrics_port,
             PROMETHEUS: self.layout.prometheus_port,
             ALERTMANAGER: self.layout.alertmanager_port,
         }
-        return {name: {"pid": pid, "port": ports[name]} for name, pid in self.pids.items()}
+
+    def status(self) -> dict[str, dict[str, int]]:
+        return {name: {"pid": pid, "port": self._ports[name]} for name, pid in self.pids.items()}
 
     async def start(self) -> None:
         """Write the fixed configuration, then start or adopt what watches; the gateway starts with its first routes."""
@@ -62,8 +65,20 @@ class Servers:
             write_whole(self.layout.alertmanager_config, monitoring.alertmanager_config())
             if not self.layout.targets.exists():
                 write_whole(self.layout.targets, b"[]")
+            self._require_ports(ALERTMANAGER, PROMETHEUS)
             for name in (ALERTMANAGER, PROMETHEUS):
                 self._ensure(name)
+
+    def _require_ports(self, *names: str, ports: Iterable[int] = ()) -> None:
+        """Raises Unreachable naming the ports that `names` need, do not run on yet, and somebody else has."""
+        running = leaders(find_processes(self.layout.directory))
+        wanted = [self._ports[name] for name in names if name not in running]
+        wanted += ports if names and wanted else []
+        if taken := [port for port in wanted if not is_free(port)]:
+            listed = ", ".join(map(str, taken))
+            raise Unreachable(
+                f"taken by another program: port {listed}; {PORT_VARIABLE}=N moves the site to N and above"
+            )
 
     def _command(self, name: str) -> list[str]:
         match name:
@@ -115,6 +130,7 @@ class Servers:
         skeleton = _without_weights(text)
         previous = self._running_skeleton()
         write_whole(self.layout.gateway_config, text.encode())
+        self._require_ports(GATEWAY, ports=(each.port for each in desired.environments))
         if self._ensure(GATEWAY):
             await self._until_answered(other_than=0)
         elif skeleton != previous:
@@ -153,10 +169,7 @@ class Servers:
                     await asyncio.sleep(ASK_S)
         except TimeoutError:
             said = last_words(self.layout.log(GATEWAY))
-            ports = f"{HOST}:{self.layout.port_base}-{self.layout.alertmanager_port}"
-            raise Unreachable(
-                f"the gateway did not take its configuration: {said} (ports {ports}; LIFTLOCK_PORT_BASE moves them)"
-            ) from None
+            raise Unreachable(f"the gateway did not take its configuration: {said}") from None
 
     async def stop(self) -> None:
         self.stopping = True
