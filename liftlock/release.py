@@ -49,11 +49,11 @@ class Contents(BaseModel):
     form: int = FORM
     service: str
     spec: Spec
-    features: tuple[Feature, ...] | None
+    features: tuple[Feature, ...] | None = None
     model: ModelReference
-    bundle: str | None
+    bundle: str | None = None
     """Tree of everything our model server needs; none where the runtime is an image of its own."""
-    handler: str | None
+    handler: str | None = None
     requests: str
     """The request file its gates send."""
 

@@ -14,9 +14,16 @@ import pytest
 from liftlock import paths
 from liftlock.promote.proof import prove
 from liftlock.repository import run_git
-from tests.company import row
+from tests.company import found_company, row
 
 pytestmark = pytest.mark.alone
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory):
+    made = found_company(tmp_path_factory.mktemp("company"))
+    yield made
+    made.down()
 
 
 def rows(company, *arguments: str):
