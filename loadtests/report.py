@@ -6,7 +6,19 @@ from collections import Counter
 from html import escape
 from math import inf, log10
 
-from loadtests.chart import Point, Scale, dots, figure, line, linear_scale, log_scale_s, seconds_label
+from liftlock.board.plots import (
+    STYLE,
+    Frame,
+    Point,
+    Scale,
+    dots,
+    figure,
+    line,
+    linear_scale,
+    log_scale_s,
+    percentile_scale,
+    seconds_label,
+)
 from loadtests.facts import quantile
 from loadtests.plan import Plan
 from loadtests.recording import Recording, Sample
@@ -18,19 +30,9 @@ _MOST_DOTS = 2000
 _MOST_STEPS = 400
 
 _STYLE = """
-:root{color-scheme:light dark;--ink:#1d2330;--soft:#5d6676;--page:#fff;--grid:#e3e6ec;--baseline:#5b7fb5;
---candidate:#c2571a;--route:#2f7d5b;--bad:#c01f3c}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e9ef;--soft:#9aa4b5;--page:#14171d;--grid:#2b313c;
---baseline:#86abe0;--candidate:#f08c4a;--route:#63bf95;--bad:#ff6b81}}
 *{box-sizing:border-box}body{margin:0 auto;padding:16px;max-width:1080px;background:var(--page);color:var(--ink);
 font:15px/1.45 system-ui,sans-serif}h1{font-size:1.35rem;margin:0 0 4px}p{margin:0 0 12px;color:var(--soft)}
 main{display:grid;gap:20px;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr))}
-figure{margin:0;min-width:0}figcaption{margin-bottom:4px;color:var(--soft)}figcaption b{color:var(--ink)}
-svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--soft)}
-.grid{stroke:var(--grid);fill:none}.line{fill:none;stroke-width:2;stroke-linejoin:round}
-.dots{fill:none;stroke-width:3;stroke-linecap:round;stroke-opacity:.45}
-.baseline{stroke:var(--baseline)}.candidate{stroke:var(--candidate)}.route{stroke:var(--route)}
-.bad{stroke:var(--bad);stroke-opacity:1}.soft{stroke:var(--soft)}
 .wide{overflow-x:auto;margin-bottom:16px}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 td,th{padding:3px 12px 3px 0;text-align:right;white-space:nowrap}td:first-child,th:first-child{text-align:left}
 th{color:var(--soft);font-weight:500}tr{border-bottom:1px solid var(--grid)}
@@ -48,7 +50,7 @@ def report_page(plan: Plan, recording: Recording, facts: dict[str, object]) -> s
     title = f"Load test of {escape(plan.service)}"
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{_STYLE}</style>'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{STYLE}{_STYLE}</style>'
         f"<h1>{title}</h1><p>{escape(_summary(plan, facts))}</p>"
         f"{_numbers(arms)}{_errors(arms)}<main>{''.join(charts)}</main></html>\n"
     )
@@ -101,14 +103,9 @@ def _distribution(arms: dict[str, list[Sample]]) -> str:
     ordered = {name: _latencies(samples) for name, samples in arms.items()}
     y = log_scale_s(value for values in ordered.values() for value in values if value < inf)
     most = max((len(values) for values in ordered.values()), default=0)
-    shares = [share for share in (0.0, 0.9, 0.99, 0.999, 0.9999) if most * (1 - share) > 0.5 or share <= 0.9]
-    x = Scale(
-        0.0,
-        max(-log10(1 - shares[-1]), min(log10(max(most, 1)), 4.0)),
-        tuple((-log10(1 - share), f"{100 * share:g} %") for share in shares),
-    )
-    marks = [line(_steps(values), x, y, name) for name, values in ordered.items() if values]
-    return figure("Latency by percentile.", "Failures are infinitely slow.", x, y, marks, ("percentile", "latency"))
+    frame = Frame(percentile_scale(most), y)
+    marks = [line(frame, _steps(values), name) for name, values in ordered.items() if values]
+    return figure(frame, "Latency by percentile.", "Failures are infinitely slow.", marks, ("percentile", "latency"))
 
 
 def _steps(ordered: list[float]) -> list[Point]:
@@ -120,13 +117,13 @@ def _steps(ordered: list[float]) -> list[Point]:
 
 def _over_time(arms: dict[str, list[Sample]]) -> str:
     everything = [sample for samples in arms.values() for sample in samples]
-    x, y = _time_scale(everything), log_scale_s(sample.latency_s for sample in everything)
+    frame = Frame(_time_scale(everything), log_scale_s(sample.latency_s for sample in everything))
     marks = []
     for name, samples in arms.items():
         points = [(sample.intended_start_s, sample.latency_s) for sample in samples if sample.ok]
         failures = [(sample.intended_start_s, sample.latency_s) for sample in samples if not sample.ok]
-        marks += [dots(_thinned(points), x, y, name), dots(_thinned(failures), x, y, "bad")]
-    return figure("Latency over time.", "Failed requests in red.", x, y, marks, ("seconds into the run", "latency"))
+        marks += [dots(frame, _thinned(points), name), dots(frame, _thinned(failures), "bad")]
+    return figure(frame, "Latency over time.", "Failed requests in red.", marks, ("seconds into the run", "latency"))
 
 
 def _thinned(points: list[Point]) -> list[Point]:
@@ -145,9 +142,10 @@ def _arrivals(arms: dict[str, list[Sample]]) -> str:
     rates = {name: _rates([sample.intended_start_s for sample in samples]) for name, samples in arms.items()}
     x = _time_scale([sample for samples in arms.values() for sample in samples])
     y = linear_scale(0.0, max((rate for points in rates.values() for _, rate in points), default=1.0))
-    marks = [line(points, x, y, name) for name, points in rates.items()]
-    return figure("Arrivals.", "The rate at which requests were meant to start.", x, y, marks,
-                  ("seconds into the run", "per s"))  # fmt: skip
+    frame = Frame(x, y)
+    marks = [line(frame, points, name) for name, points in rates.items()]
+    note = "The rate at which requests were meant to start."
+    return figure(frame, "Arrivals.", note, marks, ("seconds into the run", "per s"))
 
 
 def _rates(starts: list[float]) -> list[Point]:
@@ -165,7 +163,6 @@ def _lag(recording: Recording) -> str:
         for number, arrival in enumerate(recording.arrivals)
         if recording.kinds[number] is not None
     ]
-    x = linear_scale(0.0, max((at for at, _ in lags), default=1.0))
-    y = log_scale_s(lag for _, lag in lags)
-    note = "How late the generator itself was."
-    return figure("Lag.", note, x, y, [dots(_thinned(lags), x, y, "soft")], ("seconds into the run", "lag"))
+    frame = Frame(linear_scale(0.0, max((at for at, _ in lags), default=1.0)), log_scale_s(lag for _, lag in lags))
+    marks = [dots(frame, _thinned(lags), "soft")]
+    return figure(frame, "Lag.", "How late the generator itself was.", marks, ("seconds into the run", "lag"))

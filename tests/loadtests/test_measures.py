@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 import pytest
 
+from liftlock.board.plots import linear_scale, log_scale_s
 from loadtests import vitals
-from loadtests.chart import linear_scale, log_scale_s
 from loadtests.facts import quantile
 from loadtests.plan import Plan
 from loadtests.priority import real_time
