@@ -7,6 +7,8 @@ from pathlib import Path, PurePosixPath
 
 SERVICES = PurePosixPath("model_services")
 ENVIRONMENTS = PurePosixPath("environments")
+# What manifests have to know of each cluster; absent where every stack is as the platform plane builds it.
+STACKS = ENVIRONMENTS / "stacks.yaml"
 # State of this machine only, never in git: the model store, check's memory, the local site.
 LOCAL_STATE = PurePosixPath(".liftlock")
 

@@ -32,6 +32,7 @@ class Held:
     previous: Release | None
     route: Route | None
     entries: tuple[ledger.Entry, ...]  # the service's whole ledger
+    stacks: bytes | None = None  # environments/stacks.yaml, which manifests depend on
 
     @property
     def standing(self) -> Standing:
@@ -56,7 +57,7 @@ class Held:
 def read_held(snapshot: Snapshot, environment: Environment, service: str) -> Held:
     """What `snapshot` says. Raises InvalidInput where a generated file is not what Liftlock writes."""
     files = paths.StateFiles(environment.name, service)
-    wanted = (files.release, files.previous, files.route, paths.ledger(service))
+    wanted = (files.release, files.previous, files.route, paths.ledger(service), paths.STACKS)
     found = snapshot.read_many(wanted)
     return Held(
         environment,
@@ -65,6 +66,7 @@ def read_held(snapshot: Snapshot, environment: Environment, service: str) -> Hel
         _release(found, files.previous),
         _route(found, files.route),
         _entries(found, paths.ledger(service)),
+        found.get(paths.STACKS),
     )
 
 
@@ -194,4 +196,4 @@ def manifest_files(held: Held) -> dict[PurePosixPath, bytes | None]:
 def _scene(held: Held) -> Scene:
     releases = tuple(release for release in (held.previous, held.release) if release is not None)
     assert held.route is not None  # where a release is, a route is
-    return Scene(held.environment, held.service, releases, held.route)
+    return Scene(held.environment, held.service, releases, held.route, held.stacks)
