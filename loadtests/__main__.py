@@ -1,4 +1,8 @@
-"""`python -m loadtests PLAN.json`: 0 ran to its end, 2 the plan is wrong, 4 it could not run."""
+"""`python -m loadtests PLAN.json`: 0 ran to its end, 2 the plan is wrong, 4 it could not run.
+
+With `-` for the plan it gets everything ready first and then reads the plan's path from standard input, so that whoever
+needs a load test soon does not wait for Locust to be imported. An end of input instead of a path ends it, exit code 0.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from pathlib import Path
 from loadtests.plan import PlanError, read_bodies, read_plan
 
 DONE, WRONG_PLAN, COULD_NOT_RUN = 0, 2, 4
+WAIT = "-"
 
 
 def main(arguments: list[str]) -> int:
@@ -16,6 +21,11 @@ def main(arguments: list[str]) -> int:
     parent = os.getppid()
     if len(arguments) != 1:
         return _refuse("usage: python -m loadtests PLAN.json", WRONG_PLAN)
+    if arguments == [WAIT]:
+        _get_ready(parent)
+        arguments = [sys.stdin.readline().rstrip("\n")]
+        if not arguments[0]:
+            return DONE
     try:
         plan = read_plan(Path(arguments[0]))
         bodies = read_bodies(plan.requests_file)
@@ -35,6 +45,15 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         return _refuse(f"could not run: {error}", COULD_NOT_RUN)
     return COULD_NOT_RUN if run.stopped else DONE
+
+
+def _get_ready(parent: int) -> None:
+    """Everything that takes time and does not depend on the plan."""
+    import loadtests.outputs
+    import loadtests.run  # noqa: F401 (imported for later)
+    from loadtests.progress import die_with
+
+    die_with(parent)
 
 
 def _refuse(words: str, code: int) -> int:

@@ -102,7 +102,7 @@ class Company:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """`liftlock …` in the background, its words on a pipe."""
-        command = [sys.executable, "-u", "-c", "from liftlock.cli import main; main()", *arguments]
+        command = [sys.executable, "-uP", "-c", "from liftlock.cli import main; main()", *arguments]
         return subprocess.Popen(
             command, cwd=self.root, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

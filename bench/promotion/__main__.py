@@ -94,7 +94,7 @@ def _ready_s(scratch: Scratch, release: Release) -> float:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         command = [
-            *(sys.executable, "-m", "serving", f"--model_dir={bundle}", f"--model_name={release.service}"),
+            *(sys.executable, "-Pm", "serving", f"--model_dir={bundle}", f"--model_name={release.service}"),
             *(f"--revision={release.revision}", f"--http_port={port}"),
         ]
         began = time.perf_counter()

@@ -40,7 +40,7 @@ class Scratch:
 
     def liftlock(self, *arguments: str, say: Callable[[str], None]) -> int:
         """`liftlock …` as a person would type it, its words passed on line by line; its exit code."""
-        command = [sys.executable, "-u", "-c", "from liftlock.cli import main; main()", *arguments]
+        command = [sys.executable, "-uP", "-c", "from liftlock.cli import main; main()", *arguments]
         with subprocess.Popen(
             command, cwd=self.root, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as running:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from liftlock.environment import Rollout
 from liftlock.gate.judge import gate_minimum, judge
 from liftlock.gate.live import LiveCounts, judge_live
 from liftlock.gate.verdict import Judgement, Verdict
-from liftlock.promote.loadrun import ArmTarget, drive, make_plan, objectives_of
+from liftlock.promote.loadrun import ArmTarget, Generator, make_plan, objectives_of
 from liftlock.promote.site import Site
 from liftlock.promote.state import Held
 from liftlock.release import Release
@@ -73,6 +73,17 @@ class Gatekeeper:
     say: Callable[[str], None]
     progress: Callable[[str], None]
     """Told the same thing again and again with new numbers; `say` is told what happened."""
+    _spare: list[Generator] = field(default_factory=list)
+
+    def get_ready(self) -> None:
+        """A load test is coming: have a generator ready by then."""
+        if not self._spare:
+            self._spare.append(Generator())
+
+    def close(self) -> None:
+        """No load test is coming any more."""
+        while self._spare:
+            self._spare.pop().close()
 
     def judge_dark(self, trial: Trial, seed: int) -> Judged:
         """A load test of a release beside the one users have, at most LOOKS times."""
@@ -93,7 +104,8 @@ class Gatekeeper:
 
     def look(self, trial: Trial, requests: int, seed: int) -> tuple[Judgement, dict[str, Any]]:
         """One run and its judgement, with the evidence."""
-        run = drive(self._plan(trial, requests, seed), lambda line: self.progress(_progress(line)))
+        generator = self._spare.pop() if self._spare else Generator()
+        run = generator.drive(self._plan(trial, requests, seed), lambda line: self.progress(_progress(line)))
         objectives = objectives_of(trial.candidate)
         margin = trial.rollout.gate.margin if trial.baseline else None
         least = gate_minimum(objectives, trial.rates)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,33 +111,50 @@ def make_plan(
     }
 
 
-def drive(plan: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> LoadRun:
-    """Run the plan to its end. Raises LiftlockError for a plan that is refused, Unreachable where it could not run."""
-    out = Path(plan["out"])
-    out.mkdir(parents=True, exist_ok=True)
-    file = out / "plan.json"
-    file.write_bytes(orjson.dumps(plan, option=orjson.OPT_INDENT_2))
-    command = [sys.executable, "-m", "loadtests", str(file)]
-    log = out / "locust.log"
-    with log.open("wb") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as running:
-        assert running.stdout is not None  # a pipe was asked for
+class Generator:
+    """A load generator that has been started and waits for its plan: starting one takes as long as a model server."""
+
+    def __init__(self) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the generator)
+        command = [sys.executable, "-Pm", "loadtests", "-"]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self._errors)
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
+
+    def drive(self, plan: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> LoadRun:
+        """Run the plan to its end; once only. Raises LiftlockError where it is refused, Unreachable where it fails."""
+        out = Path(plan["out"])
+        out.mkdir(parents=True, exist_ok=True)
+        file = out / "plan.json"
+        file.write_bytes(orjson.dumps(plan, option=orjson.OPT_INDENT_2))
         try:
-            for line in running.stdout:
-                say(json.loads(line))
-            code = running.wait(plan["max_seconds"] + SLACK_S)
-        except BaseException:
-            running.kill()
-            raise
-    _check(code, log)
-    return LoadRun(
-        read_samples(out / "samples.csv"), read_facts(out / "facts.json"), out / "samples.csv", out / "report.html"
-    )
+            code = self._run(file, plan["max_seconds"] + SLACK_S, say)
+            self._check(code)
+        finally:
+            self.close()
+        samples = out / "samples.csv"
+        return LoadRun(read_samples(samples), read_facts(out / "facts.json"), samples, out / "report.html")
 
+    def _run(self, plan: Path, seconds: float, say: Callable[[dict[str, Any]], None]) -> int:
+        assert self._process.stdin is not None  # both were asked for
+        assert self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):  # it has ended already, and its exit code says why
+            self._process.stdin.write(f"{plan}\n".encode())
+            self._process.stdin.flush()
+        for line in self._process.stdout:
+            say(json.loads(line))
+        return self._process.wait(seconds)
 
-def _check(code: int, log: Path) -> None:
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    said = lines[-1] if lines else f"exit code {code}"
-    if code == 2:
-        raise LiftlockError(f"the load test was refused: {said}")
-    if code != 0:
-        raise Unreachable(f"the load test could not run: {said}")
+    def _check(self, code: int) -> None:
+        self._errors.seek(0)
+        lines = [line for line in self._errors.read().decode(errors="replace").splitlines() if line.strip()]
+        said = lines[-1] if lines else f"exit code {code}"
+        if code == 2:
+            raise LiftlockError(f"the load test was refused: {said}")
+        if code != 0:
+            raise Unreachable(f"the load test could not run: {said}")

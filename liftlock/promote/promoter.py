@@ -51,8 +51,12 @@ class Promoter:
         snapshot = self.repository.head()
         ladder = read_ladder(snapshot)
         release = newest_release(snapshot, ladder, service)
-        for environment in rungs_to(ladder, to):
-            self._climb(service, release, environment, ladder, retry=retry, approval=approval)
+        try:
+            for environment in rungs_to(ladder, to):
+                self.gatekeeper.get_ready()
+                self._climb(service, release, environment, ladder, retry=retry, approval=approval)
+        finally:
+            self.gatekeeper.close()
         return release
 
     def _climb(

@@ -41,6 +41,12 @@ class Gate:
     why: str = "as the test wants it"
     judged: int = 0
 
+    def get_ready(self):
+        pass
+
+    def close(self):
+        pass
+
     def judge_dark(self, trial, seed):
         self.judged += 1
         return Judged(self.verdict, self.why, {"judgement": {}})

@@ -23,8 +23,12 @@ START_S, CONVERGE_S, END_S = 20.0, 600.0, 10.0
 ASK_S = 0.02
 
 
+class NotUp(Unreachable):
+    """No supervisor listens."""
+
+
 def call(layout: Layout, verb: str) -> dict[str, Any]:
-    """One call's answer. Raises Unreachable where no supervisor listens, or with what it could not do."""
+    """One call's answer. Raises NotUp where no supervisor listens, Unreachable with what it could not do."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(CONVERGE_S)
         try:
@@ -32,7 +36,7 @@ def call(layout: Layout, verb: str) -> dict[str, Any]:
             connection.sendall(f"{verb}\n".encode())
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         except OSError as error:
-            raise Unreachable("the local site is not up: run `liftlock local up`") from error
+            raise NotUp("the local site is not up: run `liftlock local up`") from error
     said: dict[str, Any] = json.loads(answer) if answer else {"error": "the local site's supervisor ended; try again"}
     if "error" in said:
         raise Unreachable(str(said["error"]))
@@ -57,9 +61,17 @@ def up(layout: Layout) -> dict[str, Any]:
     return call(layout, "converge")
 
 
+def converge(layout: Layout) -> dict[str, Any]:
+    """The same, in one call where the site is up."""
+    if layout.control_socket.exists():
+        with contextlib.suppress(NotUp):
+            return call(layout, "converge")
+    return up(layout)
+
+
 def _start(layout: Layout) -> None:
     layout.directory.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "liftlock.sites.local.supervisor", str(layout.root)]
+    command = [sys.executable, "-Pm", "liftlock.sites.local.supervisor", str(layout.root)]
     log = layout.log(SUPERVISOR)
     spawn(layout.directory, SUPERVISOR, command, log, env={})
     deadline = time.monotonic() + START_S

@@ -58,7 +58,7 @@ def adopt(replica: Replica, found: Found) -> Running | None:
 def start(replica: Replica, layout: Layout, bundle: Path, ports: Ports) -> Running:
     """Start one model server."""
     command = [
-        *(sys.executable, "-m", "serving", f"--model_dir={bundle}", f"--model_name={replica.service}"),
+        *(sys.executable, "-Pm", "serving", f"--model_dir={bundle}", f"--model_name={replica.service}"),
         *(f"--revision={replica.revision}", f"--host={HOST}", f"--http_port={ports.http}"),
         f"--drain_seconds={DRAIN_S}",
     ]

@@ -44,6 +44,10 @@ class Servers:
     def owns(self, name: str) -> bool:
         return name in NAMES
 
+    def all_run(self) -> bool:
+        """Whether none of the servers has to be started."""
+        return set(self.pids) == set(NAMES)
+
     @property
     def _ports(self) -> dict[str, int]:
         return {

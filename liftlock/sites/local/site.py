@@ -25,7 +25,7 @@ class LocalSite:
         self._ports: dict[str, int] = {}
 
     def converge(self, commit: str, environment: str, service: str) -> Convergence:  # noqa: ARG002 (the newest is made so)
-        status = control.up(self.layout)
+        status = control.converge(self.layout)
         self._ports = status["environments"]
         for refusal in status["refused"]:
             if refusal["environment"] == environment and refusal["revision"].startswith(f"{service}-"):
