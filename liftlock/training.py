@@ -10,9 +10,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from math import isfinite
 from pathlib import Path, PurePosixPath
+from threading import Timer
 from typing import Any
 
 import orjson
@@ -86,22 +88,27 @@ def _bound(root: Path, spec: Spec) -> Evaluation:
 
 
 def _run(directory: Path, out: Path, say: Callable[[str], None]) -> None:
-    """Run train.py, passing on what it prints."""
+    """Run train.py, passing on what it prints. Raises LiftlockError where it fails or takes too long."""
     command = [sys.executable, "train.py", "--out", str(out)]
     env = {**os.environ, "PYTHONHASHSEED": "0"}  # set order must not change a model
+    last, started = "no word", time.monotonic()
     with subprocess.Popen(
-        command, cwd=directory, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=directory, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as running:
         assert running.stdout is not None  # a pipe was asked for
-        lines = []
-        for line in running.stdout:
-            lines.append(line.rstrip())
-            say(line.rstrip())
-        code = running.wait(LONGEST_S)
-    if code != 0:
-        raise LiftlockError(
-            f"{directory.name}/train.py ended with exit code {code}: {lines[-1] if lines else 'no word'}"
-        )
+        overdue = Timer(LONGEST_S, running.kill)  # one that hangs says nothing, so reading cannot notice it
+        overdue.start()
+        try:
+            for line in running.stdout:
+                last = line.rstrip()
+                say(last)
+        finally:
+            overdue.cancel()
+    if running.returncode == 0:
+        return
+    if time.monotonic() - started >= LONGEST_S:
+        raise LiftlockError(f"{directory.name}/train.py was not done within {LONGEST_S:g} s, and was ended: {last}")
+    raise LiftlockError(f"{directory.name}/train.py ended with exit code {running.returncode}: {last}")
 
 
 def _evaluated(files: dict[str, bytes], spec: Spec) -> _Evaluated:
