@@ -156,7 +156,7 @@ def code_digest() -> str:
     """Changes with the code that checks, with the interpreter, and with what is installed beside it."""
     digest = hashlib.blake2b(f"{sys.version}\0{sys.executable}".encode(), digest_size=16)
     package = Path(__file__).parent.parent
-    for directory in (package, package / "spec", package / "check", package.parent / "serving"):
+    for directory in (package, package / "spec", package / "check", package / "render", package.parent / "serving"):
         with contextlib.suppress(OSError), os.scandir(directory) as entries:
             stamps = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith(".py")]
             for name, stat in sorted(stamps, key=lambda pair: pair[0]):

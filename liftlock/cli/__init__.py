@@ -19,6 +19,7 @@ COMMANDS = {
     "check": "everything a pull request must satisfy, offline",
     "train": "run a service's training and register the model by content",
     "release": "cut a release into the first environment",
+    "render": "write, or prove current, every generated manifest",
     "promote": "gate and roll out; resumes where it stopped",
     "rollback": "back to the last verified release",
     "status": "what runs where, and why",

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-import yaml
 from pydantic import ValidationError
 
 from liftlock import ledger, paths
@@ -16,6 +15,7 @@ from liftlock.errors import InvalidInput, LiftlockError, Problem
 from liftlock.ledger import FULL, Fact
 from liftlock.release import Release, parse_release
 from liftlock.render import Scene, render_manifests
+from liftlock.render.tree import parse_route
 from liftlock.repository import Change, Snapshot
 from liftlock.rollout import DARK, Route, Standing
 
@@ -75,12 +75,7 @@ def _release(found: Mapping[PurePosixPath, bytes], path: PurePosixPath) -> Relea
 
 
 def _route(found: Mapping[PurePosixPath, bytes], path: PurePosixPath) -> Route | None:
-    if path not in found:
-        return None
-    try:
-        return Route.model_validate(yaml.safe_load(found[path]))
-    except (ValidationError, yaml.YAMLError) as error:
-        raise _broken(path, error) from error
+    return parse_route(found[path], str(path)) if path in found else None
 
 
 def _entries(found: Mapping[PurePosixPath, bytes], path: PurePosixPath) -> tuple[ledger.Entry, ...]:

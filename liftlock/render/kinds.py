@@ -23,10 +23,11 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 def prove_valid(objects: Iterable[Manifest], where: str) -> None:
     """Raises LiftlockError with a line per fault: which file, which object, which path in it, and what is wanted."""
     objects = tuple(objects)
-    faults = [f"{where}: {_title(one)}: {fault}" for one in objects for fault in (*_schema_faults(one), *_rules(one))]
-    faults += [f"{where}: {fault}" for fault in _rules_between(objects)]
+    faults = [f"{_title(one)}: {fault}" for one in objects for fault in tuple(_schema_faults(one)) or _rules(one)]
+    # The rules read what the schemas promise is there.
+    faults = faults or list(_rules_between(objects))
     if faults:
-        raise LiftlockError("\n".join(faults))
+        raise LiftlockError("\n".join(f"{where}: {fault}" for fault in faults))
 
 
 def _title(manifest: Manifest) -> str:

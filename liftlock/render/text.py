@@ -54,12 +54,24 @@ def _items(entries: Sequence[Any], indent: str) -> Iterator[str]:
 
 
 def _scalar(value: Any) -> str:
+    """A scalar, or on one line as JSON has it what is empty or a sequence in a sequence."""
     if isinstance(value, str):
         return _word(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_scalar, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_word(key)}: {_scalar(one)}' for key, one in value.items())}}}"
     return json.dumps(value)
 
 
 @lru_cache(maxsize=65536)
 def _word(text: str) -> str:
-    plain = _PLAIN.fullmatch(text) and text.lower() not in _LOADED
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    if _PLAIN.fullmatch(text) and text.lower() not in _LOADED:
+        return text
+    quoted = json.dumps(text, ensure_ascii=False)
+    return quoted if quoted.isprintable() else "".join(map(_printable, quoted))
+
+
+def _printable(letter: str) -> str:
+    """A character, escaped as YAML does where it could not be seen; JSON's pairs for high ones are not YAML's."""
+    return letter if letter.isprintable() else f"\\U{ord(letter):08x}"

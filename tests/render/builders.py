@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -52,7 +53,7 @@ PROD: dict[str, Any] = {
 def spec(**changes: Any) -> Spec:
     """A valid spec with top-level fields replaced; None takes one away."""
     data = {key: value for key, value in {**SERVICE, **changes}.items() if value is not None}
-    return parse(yaml.safe_dump(data).encode(), Spec, "service.yaml")
+    return parse(json.dumps(data).encode(), Spec, "service.yaml")
 
 
 def release(**changes: Any) -> Release:
