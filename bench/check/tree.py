@@ -6,7 +6,7 @@ import json
 import random
 from pathlib import Path
 
-from liftlock.spec.schema import SCHEMAS, generate, schema_file
+from liftlock.check.schema import SCHEMAS, generate, schema_file
 
 FEATURES = 12
 _SERVICE = """\

@@ -17,8 +17,8 @@ def schema(
 ) -> None:
     """Print a schema for editors, or write it where the files refer to it."""
     from liftlock.atomic import write_whole
+    from liftlock.check.schema import SCHEMAS, generate, schema_file
     from liftlock.check.tree import find_root
-    from liftlock.spec.schema import SCHEMAS, generate, schema_file
 
     for one in (name,) if name else SCHEMAS:
         if not write:

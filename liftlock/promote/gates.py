@@ -22,8 +22,8 @@ from liftlock.store import BlobStore
 
 # A gate sends so many requests that a pass can follow although this many of them were bad: a hiccup is not a verdict.
 FORGIVEN = 2
-# Looks at most: a second run, longer if need be, where the first could not decide or be trusted. Each is judged at half the error rates
-# (Bonferroni), so that two looks together are wrong no more often than promised.
+# Looks at most: a second run, longer if need be, where the first could not decide or be trusted. Each is judged at
+# half the error rates (Bonferroni), so that two looks together are wrong no more often than promised.
 LOOKS = 2
 # The longest second run, as a multiple of the first.
 LONGER = 10

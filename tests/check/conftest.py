@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from liftlock.check.schema import SCHEMAS, generate, schema_file
 from liftlock.spec.scaffold import likely_members, scaffold, write_service
-from liftlock.spec.schema import SCHEMAS, generate, schema_file
 
 MODELINE = "# yaml-language-server: $schema=../../docs/schema/environment.json\n"
 

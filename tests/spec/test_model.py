@@ -62,7 +62,7 @@ def test_a_spec_that_hangs_together_is_accepted(changes):
         ({"name": "/etc"}, "name: 1 to 44 lower-case"),
         ({"name": "-x"}, "name: 1 to 44 lower-case"),
         ({"name": "x" * 45}, "name: 1 to 44 lower-case"),
-        ({"name": "chսrn"}, "name: 1 to 44 lower-case"),  # noqa: RUF001 (the look-alike is the point)
+        ({"name": "chսrn"}, "name: 1 to 44 lower-case"),
         ({"name": "churn\n"}, "name: 1 to 44 lower-case"),
         ({"name": "manifests"}, "name: another name; `manifests` is kept"),
         ({"tier": 4}, "tier: 3 or less, not 4"),

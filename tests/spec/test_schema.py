@@ -8,9 +8,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from liftlock.check.schema import SCHEMAS, generate, schema_file
 from liftlock.spec.document import read_exactly
 from liftlock.spec.scaffold import FORMATS, scaffold
-from liftlock.spec.schema import SCHEMAS, generate, schema_file
 
 from .builders import SERVICE
 
