@@ -25,6 +25,8 @@ ANNOTATION_RELEASE = "liftlock.io/release"
 # Metrics of the model server (labels: service, revision, and those named here).
 METRIC_REQUESTS = "liftlock_requests_total"  # route, code
 METRIC_SECONDS = "liftlock_request_seconds"  # route; histogram
+# The values of `route` that are predictions of users: not probes, not mirrored copies. A regular expression.
+PREDICTION_ROUTES = "(v1_predict|v2_infer|grpc_infer)"
 METRIC_INFLIGHT = "liftlock_inflight_requests"
 METRIC_REJECTED = "liftlock_rejected_total"  # reason
 METRIC_BATCH = "liftlock_batch_rows"  # histogram

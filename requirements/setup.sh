@@ -43,8 +43,10 @@ lock=$(cat pyproject.toml requirements/uv.txt requirements/dev.txt | sha256sum |
 if [ "$(cat .venv/.lock 2>/dev/null || true)" != "$lock" ]; then
   say "installing Python packages into .venv"
   [ -x .venv/bin/python ] || python3 -m venv .venv
-  .venv/bin/python -m uv --version >/dev/null 2>&1 ||
+  if ! .venv/bin/python -m uv --version >/dev/null 2>&1; then
+    .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+  fi
   .venv/bin/python -m uv pip sync --quiet --python .venv/bin/python --require-hashes requirements/dev.txt
   .venv/bin/python -m uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
   echo "$lock" >.venv/.lock

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from liftlock.conventions import METRIC_SECONDS
+from liftlock.conventions import METRIC_SECONDS, PREDICTION_ROUTES
 from liftlock.errors import Unreachable
 from liftlock.gate.live import LiveCounts
 
@@ -49,10 +49,11 @@ class Prometheus:
 
     def _buckets(self, environment: str, service: str) -> dict[str, tuple[tuple[float, int], ...]]:
         """The model servers' latency histograms, their replicas added up."""
-        selector = f'{METRIC_SECONDS}_bucket{{environment="{environment}",service="{service}"}}'
+        labels = f'environment="{environment}",service="{service}",route=~"{PREDICTION_ROUTES}"'
+        selector = f"{METRIC_SECONDS}_bucket{{{labels}}}"
         sums: dict[str, dict[float, int]] = defaultdict(lambda: defaultdict(int))
-        for labels, value in self.query(selector):
-            sums[labels["revision"]][float(labels["le"])] += round(value)
+        for found, value in self.query(selector):
+            sums[found["revision"]][float(found["le"])] += round(value)
         return {revision: tuple(sorted(edges.items())) for revision, edges in sums.items()}
 
     def query(self, expression: str) -> list[tuple[Labels, float]]:
