@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "run a service's training and register the model by content",
     "release": "cut a release into the first environment",
     "render": "write, or prove current, every generated manifest",
+    "preview": "what this branch changes: releases, manifests, GPUs, cost, gates",
     "promote": "gate and roll out; resumes where it stopped",
     "rollback": "back to the last verified release",
     "status": "what runs where, and why",
