@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from liftlock.check import rendered
+from liftlock.check.schema import SCHEMAS, generate, schema_file
 from liftlock.check.tree import MODELINE, Examined, Tree
 from liftlock.errors import InvalidInput, LiftlockError, Problem
 from liftlock.paths import ENVIRONMENTS, SERVICES, environment_file, service_file
 from liftlock.spec.places import WHOLE
-from liftlock.spec.schema import SCHEMAS, generate, schema_file
 
 
 @dataclass(frozen=True)
@@ -137,4 +138,5 @@ PASSES: tuple[Pass, ...] = (
     Pass("ensembles", "services", ensembles),
     Pass("environments", "environments", environments, _environments_stamp),
     Pass("schemas", "schemas", schemas, _schemas_stamp),
+    Pass("manifests", "environments", rendered.manifests, rendered.stamp),
 )
