@@ -26,7 +26,7 @@ def join(*parts: str) -> Markup:
     return Markup("".join(map(text, parts)))
 
 
-def tag(name: str, *children: str, **attributes: Attribute) -> Markup:
+def tag(name: str, /, *children: str, **attributes: Attribute) -> Markup:
     """An element. Attributes: `class_` for class, `aria_label` for aria-label; True has no value, False and None leave
     it out."""
     opened = f"<{name}{''.join(_attribute(key, value) for key, value in attributes.items())}>"

@@ -24,6 +24,7 @@ COMMANDS = {
     "promote": "gate and roll out; resumes where it stopped",
     "rollback": "back to the last verified release",
     "status": "what runs where, and why",
+    "board": "the same as a page",
     "loadtest": "a load test without promotion",
     "gate": "a verdict from recorded samples",
     "local": "the local site: up, down, status",
