@@ -1,7 +1,11 @@
-"""The sample services as a user has them: trained, cut, and served by real processes; each once a session."""
+"""The sample services as a user has them: trained, cut, and served by real processes.
+
+Each is trained once a session, whichever of pytest-xdist's workers asks first; each worker has servers of its own.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import importlib.util
 import json
@@ -11,6 +15,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,7 +28,7 @@ import pytest
 from liftlock.cut import cut
 from liftlock.release import Release
 from liftlock.store import DirectoryStore, fetch_tree
-from liftlock.training import Registration, train
+from liftlock.training import Registration, read_registration, train
 
 SERVICES = Path(__file__).parents[2] / "model_services"
 
@@ -128,12 +134,11 @@ class Gateway:
 
 @dataclass
 class Workshop:
-    """A checkout with a store, in which each service is trained, cut and served at most once."""
+    """A checkout with a store, which other workers use too, and the servers of this one."""
 
     root: Path
     gateway: Gateway
     gateway_port: int
-    registrations: dict[str, Registration] = field(default_factory=dict)
     releases: dict[str, Release] = field(default_factory=dict)
     servers: dict[str, Served] = field(default_factory=dict)
 
@@ -142,9 +147,8 @@ class Workshop:
         return DirectoryStore(self.root / "store")
 
     def trained(self, service: str) -> Registration:
-        if service not in self.registrations:
-            self.registrations[service] = train(self.root, service, self.store, lambda _: None)
-        return self.registrations[service]
+        with alone(self.root / f"{service}.lock"):
+            return read_registration(self.root, service) or train(self.root, service, self.store, lambda _: None)
 
     def release(self, service: str) -> Release:
         if service not in self.releases:
@@ -165,7 +169,7 @@ class Workshop:
     def serve(self, release: Release) -> Served:
         assert release.bundle is not None
         bundle = fetch_tree(self.store, release.bundle, self.root / "bundles" / release.revision)
-        log = self.root / f"{release.revision}.log"
+        log = self.root / f"{release.revision}-{os.getpid()}.log"
         command = [sys.executable, "-m", "serving", "--model_dir", str(bundle), "--model_name", release.service]
         command += ["--revision", release.revision, "--http_port", "0", "--drain_seconds", "0"]
         environment = {**os.environ, "LIFTLOCK_GATEWAY": f"http://127.0.0.1:{self.gateway_port}"}
@@ -177,10 +181,23 @@ class Workshop:
         return served
 
 
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """While inside, no other process is inside with the same lock."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory):
-    root = tmp_path_factory.mktemp("workshop")
-    shutil.copytree(SERVICES, root / "model_services", ignore=shutil.ignore_patterns("__pycache__", "model.yaml"))
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "workshop"
+    with alone(root / "checkout.lock"):
+        if not (root / "model_services").is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "model.yaml")
+            shutil.copytree(SERVICES, root / "model_services", ignore=ignored)
     gateway = Gateway()
     server = gateway.start()
     made = Workshop(root, gateway, server.server_port)

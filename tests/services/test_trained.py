@@ -16,7 +16,6 @@ from liftlock.training import train
 
 from .conftest import SERVICES, module_of
 
-pytestmark = pytest.mark.xdist_group("services")
 TRAINED = ("churn", "digits", "tumour", "customer-value")
 # What a card says, by metric. Another machine's arithmetic may move the third digit.
 CLAIMS = [
