@@ -21,6 +21,7 @@ from liftlock.environment import Environment
 from liftlock.errors import LiftlockError
 from liftlock.release import Release
 from liftlock.render.access import network_policy, service_account
+from liftlock.render.alerts import prometheus_rule
 from liftlock.render.inference import disruption_budget, inference_service
 from liftlock.render.kinds import prove_valid
 from liftlock.render.monitors import pod_monitor
@@ -90,9 +91,11 @@ def objects_in(scene: Scene, stack: Stack) -> Iterator[Manifest]:
     for release in scene.releases:
         yield from _revision(scene, stack, release)
     yield http_route(scene.service, scene.releases, scene.route, stack, domain, common)
-    monitor = pod_monitor(scene.service, scene.releases, common)
-    if monitor is not None:
-        yield monitor
+    watched = (
+        pod_monitor(scene.service, scene.releases, common),
+        prometheus_rule(scene.service, scene.releases, scene.route, scene.environment, stack, common),
+    )
+    yield from filter(None, watched)
 
 
 def _revision(scene: Scene, stack: Stack, release: Release) -> Iterator[Manifest]:

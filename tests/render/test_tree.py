@@ -12,7 +12,9 @@ from liftlock.canonical import generated_yaml
 from liftlock.check import rendered as check_pass
 from liftlock.check.tree import Tree
 from liftlock.cli import run
+from liftlock.environment import load_ladder
 from liftlock.errors import InvalidInput
+from liftlock.promote.state import Held, manifest_files
 from liftlock.render import tree
 from liftlock.rollout import Route
 
@@ -137,6 +139,15 @@ def test_a_stacks_facts_reach_its_manifests_alone(root):
     after = tree.present_manifests(root)
     assert [path for path in FILES if before[path] != after[path]] == [FILES[1]]
     assert b"churn.models.example.com" in after[FILES[1]]
+
+
+def test_a_promotion_commits_what_render_would_write(root):
+    ladder = {one.name: one for one in load_ladder(root)}
+    weights = {OLD.revision: 95, NEW.revision: 5}
+    route = Route(service="churn", environment="prod", weights=weights)
+    held = Held(ladder["prod"], "churn", NEW, OLD, route, (), None)
+    wanted = {path: text for path, text in tree.wanted_manifests(root).items() if path.parts[1] == "prod"}
+    assert manifest_files(held) == wanted
 
 
 def test_the_runtime_is_printed_for_a_stack_that_is_there(root, capsys):
