@@ -91,15 +91,18 @@ class Supervisor:
         task.add_done_callback(self.tasks.discard)
 
     async def start_missing(self, desired: Desired) -> None:
-        """Start every replica that does not run, and wait until each answers or has failed."""
+        """Start every replica that does not run, and wait until each answers or has failed.
+
+        One that failed before is asked once: it may have recovered, but nobody waits for it again.
+        """
         for replica in desired.replicas:
             current = self.running.get(replica.process)
             if current and current.replica.bundle != replica.bundle:
                 await self.end(replica.process)
             if replica.process not in self.running:
                 await self.start(replica, replicas.choose_ports(replica))
-        waiting = [self.settle(replica.process) for replica in desired.replicas if replica.process not in self.ready]
-        await asyncio.gather(*waiting)
+        unsettled = [replica.process for replica in desired.replicas if replica.process not in self.ready]
+        await asyncio.gather(*(self.ask_again(one) if one in self.failed else self.settle(one) for one in unsettled))
 
     async def start(self, replica: Replica, ports: Ports) -> None:
         try:
@@ -122,6 +125,13 @@ class Supervisor:
         else:
             self.failed[process] = why
             log.warning("%s: %s", process, why)
+
+    async def ask_again(self, process: str) -> None:
+        """Whether a failed process answers by now: an ensemble does once its members have users."""
+        running = self.running.get(process)
+        if running is not None and await replicas.readiness(running.ports.http) is None:
+            self.ready.add(process)
+            self.failed.pop(process, None)
 
     async def watch(self, running: Running) -> None:
         """Start a model server again whenever it ends unasked, on the same ports, ever more slowly."""
@@ -160,6 +170,7 @@ class Supervisor:
     async def end(self, process: str) -> None:
         running = self.running.pop(process)
         self.ready.discard(process)
+        self.failed.pop(process, None)
         await replicas.stop_replica(running)
 
     async def stop_all(self) -> None:
@@ -213,7 +224,7 @@ async def answer(supervisor: Supervisor, verb: str) -> dict[str, object]:
                 await supervisor.servers.start()
                 await supervisor.converge()
             case "status":
-                pass
+                await asyncio.gather(*map(supervisor.ask_again, list(supervisor.failed)))
             case "stop":
                 await supervisor.stop_all()
             case _:
