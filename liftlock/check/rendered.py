@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -18,7 +19,7 @@ import orjson
 from liftlock.atomic import write_whole
 from liftlock.check.memory import code_digest
 from liftlock.check.tree import Examined, Tree
-from liftlock.errors import InvalidInput, Problem
+from liftlock.errors import InvalidInput, LiftlockError, Problem
 from liftlock.paths import ENVIRONMENTS, LOCAL_STATE
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def manifests(tree: Tree) -> Examined:
                 proved[name] = mark
     except InvalidInput as refused:  # the ladder or the stacks; nothing can be said of any file
         return Examined(1, refused.problems)
+    except LiftlockError:  # no environment at all, which is for the pass that looks at them to say
+        return Examined(1)
     problems += [Drift(path, "surplus").problem for files in left.values() for path in files]
     if proved != known:
         _keep(tree.root, proved)
@@ -93,9 +96,18 @@ def _keep(root: Path, places: dict[str, str]) -> None:
 
 def stamp(root: Path) -> str:
     """Changes when any file under environments/ does."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in sorted((root / ENVIRONMENTS).rglob("*.yaml")):
-        stat = path.stat()
-        seen = f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
-        digest.update(f"{path.relative_to(root)} {seen}\n".encode())
-    return digest.hexdigest()
+    lines: list[str] = []
+    if (root / ENVIRONMENTS).is_dir():
+        _look(f"{root}/{ENVIRONMENTS}", "", lines)
+    return hashlib.blake2b("\n".join(sorted(lines)).encode(), digest_size=16).hexdigest()
+
+
+def _look(directory: str, prefix: str, lines: list[str]) -> None:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                _look(entry.path, f"{prefix}{entry.name}/", lines)
+            elif entry.name.endswith(".yaml"):
+                stat = entry.stat(follow_symlinks=False)
+                seen = f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+                lines.append(f"{prefix}{entry.name} {seen}")

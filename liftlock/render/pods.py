@@ -68,9 +68,9 @@ def spread(revision: str) -> list[dict[str, Any]]:
     ]
 
 
-def pod_security(server: Server | None) -> dict[str, Any]:
+def pod_security(server: Server) -> dict[str, Any]:
     """The pod's part of the Pod Security Standard `restricted`."""
-    user = {} if server is not None and server.runtime is None else {"runAsUser": USER, "runAsGroup": USER}
+    user = {} if server.runtime is None else {"runAsUser": USER, "runAsGroup": USER}
     return {"runAsNonRoot": True, **user, "fsGroup": USER, "seccompProfile": {"type": "RuntimeDefault"}}
 
 

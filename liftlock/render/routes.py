@@ -8,7 +8,6 @@ from typing import Any
 from liftlock import paths
 from liftlock.conventions import MIRROR_HEADER, REVISION_HEADER
 from liftlock.errors import LiftlockError
-from liftlock.ledger import FULL
 from liftlock.release import Release
 from liftlock.render.gateways import GATEWAY_CLASSES
 from liftlock.render.servers import GRPC_PORT, SERVICE_PORT, entry_service
@@ -132,9 +131,3 @@ def _duration(milliseconds: int) -> str:
     """Gateway API's durations: at most five digits a unit (GEP-2257)."""
     seconds, rest = divmod(milliseconds, 1000)
     return "".join([f"{seconds}s" if seconds else "", f"{rest}ms" if rest else ""])
-
-
-def weights_in_full(route: Route, releases: tuple[Release, ...]) -> bool:
-    """Whether the weights of these revisions are all users, or none yet of the first."""
-    total = sum(route.weight(release.revision) for release in releases)
-    return total == FULL or (total == 0 and len(releases) == 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import yaml
@@ -192,3 +193,11 @@ def test_the_stamp_changes_with_any_file_it_reads(root):
     assert check_pass.stamp(root) == before
     (root / FILES[0]).write_bytes(b"edited\n")
     assert check_pass.stamp(root) != before
+
+
+def test_a_checkout_without_environments_is_told_by_the_pass_that_looks_at_them(root, capsys):
+    shutil.rmtree(root / "environments")
+    assert run(["check"]) == 2
+    assert "environments:0:0: (file): at least one <name>/environment.yaml" in capsys.readouterr().err
+    assert run(["render"]) == 2
+    assert "nothing to release into" in capsys.readouterr().err
