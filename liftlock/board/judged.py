@@ -9,9 +9,9 @@ from typing import Any
 from liftlock.board.board import Board, Curve, Gate
 from liftlock.board.markup import Markup, join, tag
 from liftlock.board.plots import Frame, figure, line, log_scale_s, nines, percentile_scale, upright
-from liftlock.board.signs import badge, commit_of, release_of, time_of
+from liftlock.board.signs import badge, release_of, time_of
 from liftlock.board.timeline import gate_id
-from liftlock.board.words import counted, short_digest, under
+from liftlock.board.words import capitalised, counted, short_digest, under
 from liftlock.gate.facts import ArmFacts, RunFacts
 from liftlock.gate.promises import quantile_name
 from liftlock.gate.samples import ARMS
@@ -24,6 +24,11 @@ _QUESTIONS = {
     "slowdown": "Slower than the baseline",
     "errors": "More errors than the baseline",
 }
+_TO_PASS = "A question passes when its whole interval lies left of the upright line, the limit."
+_TO_PASS_LIVE = (
+    "On users' traffic a release goes back as soon as a miss is shown; until then the dot has to lie left of the "
+    "upright line, the limit."
+)
 # The interval plots: their size, and the room at either end.
 _WIDTH, _HEIGHT, _END = 220, 34, 8
 
@@ -42,15 +47,36 @@ def _gate(board: Board, gate: Gate) -> Markup:
     entry = gate.decision.entry
     beside = join(" beside ", release_of(entry.baseline)) if entry.baseline else ""
     name = tag("h3", f"{entry.service} in {entry.environment}")
-    heading = tag("span", name, " ", release_of(entry.release), tag("span", beside, ", ", under(entry.weight)))
+    heading = tag(
+        "span", name, " ", release_of(entry.release), beside, ", ", under(entry.weight), _tail(gate.judgement)
+    )
     return tag(
         "details",
         tag("summary", tag("span", badge(str(entry.verdict))), heading, time_of(entry.at, board.at)),
-        tag("div", _reasons(gate), _numbers(gate), _findings(gate.judgement), _facts(gate), class_="inside"),
+        tag(
+            "div",
+            _reasons(gate),
+            _numbers(gate),
+            _findings(gate.judgement, live=bool(gate.decision.entry.weight)),
+            _facts(gate),
+            class_="inside",
+        ),
         class_="gate fold",
         id=gate_id(entry.hash),
         open=entry.verdict != Verdict.PASS,
     )
+
+
+def _tail(judgement: Judgement | None) -> Markup | str:
+    """The highest quantile of either arm, for whoever does not look further."""
+    arms = judgement.arms if judgement else {}
+    told = {name: max(arms[name].quantiles, key=lambda one: one.quantile) for name in ARMS if name in arms
+            and arms[name].quantiles}  # fmt: skip
+    if "candidate" not in told:
+        return ""
+    words = f"{quantile_name(told['candidate'].quantile)} {seconds(told['candidate'].value_s)}"
+    beside = f" beside {seconds(told['baseline'].value_s)}" if "baseline" in told else ""
+    return tag("span", f", {words}{beside}", class_="soft")
 
 
 def _reasons(gate: Gate) -> Markup:
@@ -59,8 +85,11 @@ def _reasons(gate: Gate) -> Markup:
     if judgement is None:
         return tag("p", f"Nothing was measured: {gate.decision.entry.why}")
     if judgement.misses or judgement.doubts:
-        parts = (("Shown to be missed", judgement.misses), ("Not known well enough", judgement.doubts))
-        return join(*(_listed(heading, reasons) for heading, reasons in parts if reasons), _needed(judgement))
+        failed = judgement.verdict is Verdict.FAIL
+        missed = ("Shown to be missed" if failed else "Missed, if the run can be believed", judgement.misses)
+        parts = (missed, ("Not known well enough", judgement.doubts))
+        told = [_listed(heading, reasons) for heading, reasons in (parts if failed else parts[::-1]) if reasons]
+        return join(*told, _needed(judgement))
     return tag("p", f"All {counted(len(judgement.findings), 'question')} passed." if judgement.findings else "")
 
 
@@ -106,7 +135,7 @@ def _curves(curves: tuple[Curve, ...], promised: tuple[tuple[float, float], ...]
 def _promise(frame: Frame, quantile: float, within: float) -> Markup:
     """An objective: the curve has to pass above and to the left of the circle."""
     at, height = frame.across(within), frame.up(nines(quantile)) if quantile < 1 else frame.up(inf)
-    spot = tag("circle", cx=f"{at:.1f}", cy=f"{height:.1f}", r=4, class_="mark", stroke_width=2)
+    spot = tag("circle", cx=f"{at:.1f}", cy=f"{height:.1f}", r=4, class_="spot")
     return join(upright(frame, within, f"{quantile_name(quantile)} within {seconds(within)}"), spot)
 
 
@@ -150,15 +179,15 @@ def _quantile(one: Quantile) -> Markup:
     return join(seconds(one.value_s), tag("small", f"[{seconds(one.low_s)}, {seconds(one.high_s)}]"))
 
 
-def _findings(judgement: Judgement | None) -> Markup:
+def _findings(judgement: Judgement | None, *, live: bool) -> Markup:
     if judgement is None or not judgement.findings:
         return Markup("")
     rows = [
-        tag("li", tag("div", tag("b", _question(one.name)), " ", badge(one.verdict)), _plot(one),
+        tag("li", tag("div", badge(one.verdict)), tag("b", _question(one.name)), _plot(one),
             tag("div", one.sentence, class_="small"), class_="finding")
         for one in judgement.findings
     ]  # fmt: skip
-    note = "Each interval has to end left of the upright line, the limit."
+    note = _TO_PASS_LIVE if live else _TO_PASS
     return join(tag("h4", "Questions and answers"), tag("p", note, class_="soft small"),
                 tag("ol", *rows, class_="plain"))  # fmt: skip
 
@@ -167,7 +196,7 @@ def _question(name: str) -> str:
     """A finding's name in the words of whoever asks."""
     if name.startswith("tail "):
         return f"Tail beyond {name.removeprefix('tail ')}"
-    return _QUESTIONS.get(name, name[:1].upper() + name[1:])
+    return _QUESTIONS.get(name, capitalised(name))
 
 
 def _plot(one: Finding) -> Markup:
@@ -216,11 +245,11 @@ def _facts(gate: Gate) -> Markup:
 def _run(facts: RunFacts) -> list[tuple[str, str] | None]:
     """What the load generator says of its own run."""
     lag = facts.lag
-    lags = [("Its lag p50, p99, most", ", ".join(_lag(one) for one in (lag.p50_s, lag.p99_s, lag.max_s)))]
+    lags = [("Generator's lag p50, p99, most", ", ".join(_lag(one) for one in (lag.p50_s, lag.p99_s, lag.max_s)))]
     return [
         ("Load ran", f"{facts.seconds:.1f} s{f', ended early: {facts.stopped}' if facts.stopped else ''}"),
-        *((f"Answered by the {name}", _answered(arm)) for name, arm in facts.arms.items()),
-        *((f"Errors of the {name}", _errors(arm)) for name, arm in facts.arms.items() if arm.errors),
+        *((f"Answered well, {name}", _answered(arm)) for name, arm in facts.arms.items()),
+        *((f"Errors, {name}", _errors(arm)) for name, arm in facts.arms.items() if arm.errors),
         *((f"Wrong revision, {name}", f"{arm.wrong_revision:,}") for name, arm in facts.arms.items()
           if arm.wrong_revision),
         *lags,
@@ -258,10 +287,10 @@ def _digests(gate: Gate) -> Markup:
         ("release", entry.release),
         ("baseline", entry.baseline),
         ("samples", gate.samples),
-        ("ledger entry", entry.hash),
+        ("ledger entry", f"{entry.sequence}: {entry.hash}"),
         ("commit", gate.decision.commit),
+        ("judged by", entry.by),
     )
     listed = [join(tag("dt", name), tag("dd", tag("code", value))) for name, value in rows if value]
-    who = tag("p", f"Judged for {entry.by}. ", commit_of(gate.decision.commit), class_="soft small")
     heading = tag("summary", f"Digests of {short_digest(entry.release)} and its evidence")
-    return join(tag("details", heading, tag("dl", *listed, class_="digests small")), who)
+    return tag("details", heading, tag("dl", *listed, class_="digests small"))

@@ -13,6 +13,7 @@ from liftlock.status import Row
 # From so many services on, the page offers to look for one by name.
 MANY = 12
 _REASON = 90
+_VERDICTS = {"pass": "passed", "fail": "failed", "inconclusive": "not decided"}
 
 
 def matrix(board: Board) -> Markup:
@@ -50,7 +51,12 @@ def _cell(board: Board, place: Place) -> Markup:
         nothing = tag("span", "nothing", class_="soft")
         return tag("td", nothing, data_environment=place.environment, class_="empty")
     listed = [_revision(board, place, row) for row in place.rows]
-    return tag("td", _bar(place), tag("ul", *listed, class_="plain"), data_environment=place.environment)
+    return tag(
+        "td",
+        _bar(place) if place.served else "",
+        tag("ul", *listed, class_="plain"),
+        data_environment=place.environment,
+    )
 
 
 def _bar(place: Place) -> Markup:
@@ -72,20 +78,21 @@ def _revision(board: Board, place: Place, row: Row) -> Markup:
     users = tag("b", f"{row.weight} %") if row.weight else tag("b", "no users")
     key = tag("span", class_=f"key {_colour(place, row)}", aria_hidden="true") if row.weight else ""
     role = _role(place, row)
+    at = time_of(row.since, board.at, fine=False)
     first = join(key, users, " ", release_of(row.release), " ", badge(row.verdict, _verdict(row)))
-    since = join(role, "since ", time_of(row.since, board.at), " ", _reason(board, row)) if row.since else role
+    since = join(role, "since ", at, ". ", _reason(board, row)) if row.since else role
     return tag("li", first, tag("div", since, class_="soft small"))
 
 
 def _verdict(row: Row) -> str:
-    return "not judged yet" if row.verdict == "none yet" else f"gate: {row.verdict}"
+    return _VERDICTS.get(row.verdict, "not judged")
 
 
 def _role(place: Place, row: Row) -> str:
     """What a revision without users is there for."""
     if row.weight:
         return ""
-    return "not let through, " if row is place.rows[0] else "kept warm for rollback, "
+    return "waits without users " if row is place.rows[0] else "kept warm for rollback "
 
 
 def _reason(board: Board, row: Row) -> str:

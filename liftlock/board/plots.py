@@ -27,7 +27,8 @@ svg{display:block}figure svg{width:100%;height:auto}svg text{font-size:11px;fill
 .bad{stroke:var(--bad);stroke-opacity:1}.soft{stroke:var(--soft)}
 .area{stroke:none}.area.baseline{fill:var(--baseline)}.area.candidate{fill:var(--candidate)}
 .area.other{fill:var(--route)}.area.bad{fill:var(--bad)}
-.line.baseline{stroke-dasharray:6 3}.mark{stroke:var(--ink);stroke-dasharray:2 3;fill:none}.mark-text{fill:var(--ink)}
+.line.baseline{stroke-dasharray:6 3}.mark{stroke:var(--ink);stroke-dasharray:2 3;fill:none}
+.spot{stroke:var(--ink);stroke-width:2;fill:none}.mark-text{fill:var(--ink)}
 """
 
 
@@ -63,7 +64,8 @@ def linear_scale(low: float, high: float, unit: str = "") -> Scale:
     rough = (high - low) / 5
     power = 10.0 ** floor(log10(rough))
     step = next(multiple * power for multiple in (1, 2, 5, 10) if multiple * power >= rough * 0.999)
-    ticks = [low + number * step for number in range(int((high - low) / step + 1e-9) + 1)]
+    first = ceil(low / step - 1e-9)
+    ticks = [number * step for number in range(first, floor(high / step + 1e-9) + 1)]
     return Scale(low, high, tuple((tick, f"{tick:g}{unit}") for tick in ticks))
 
 

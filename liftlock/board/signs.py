@@ -48,9 +48,9 @@ def badge(verdict: str, words: str = "") -> Markup:
     return tag("span", shape(verdict), words or verdict, class_=f"badge {css}")
 
 
-def time_of(at: str, now: datetime) -> Markup:
+def time_of(at: str, now: datetime, *, fine: bool = True) -> Markup:
     """A time in UTC."""
-    return tag("time", moment(at, now), " UTC", datetime=at if parsed(at) else None)
+    return tag("time", moment(at, now, fine=fine), " UTC", datetime=at if parsed(at) else None)
 
 
 def release_of(digest: str) -> Markup:

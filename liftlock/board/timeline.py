@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import datetime
+from itertools import pairwise
 
 from liftlock.board.board import Attention, Board, Decision, Trouble
 from liftlock.board.markup import Markup, join, tag
 from liftlock.board.signs import badge, commit_of, release_of, time_of
-from liftlock.board.words import ago, clipped, counted, decided, trouble
+from liftlock.board.words import ago, clipped, counted, decided, reason, trouble
 from liftlock.ledger import Action
 
 # Decisions shown over all services; more make the page heavy, and `liftlock ledger show` has them all.
@@ -30,7 +31,7 @@ def attention(board: Board) -> Markup:
     before = [_alert(one, board.at, told) for one in settled]
     return join(
         tag("ul", *now, class_="plain") if now else tag("p", badge("pass", "nothing"), " Nothing needs anybody."),
-        join(tag("h3", "Settled since"), tag("ul", *before, class_="plain")) if before else "",
+        join(tag("h3", "Settled since", class_="over"), tag("ul", *before, class_="plain")) if before else "",
     )
 
 
@@ -70,7 +71,12 @@ def timelines(board: Board) -> Markup:
     newest = sorted(board.timelines.items(), key=lambda one: _last(one[1]), reverse=True)
 
     def folded(service: str, timeline: tuple[Decision, ...]) -> Markup:
-        rows = [_decision(one, board.at, told) for one in timeline[:share]]
+        follows = {
+            one.entry.hash
+            for one, before in pairwise(timeline)
+            if one.entry.action is Action.ROLLBACK and one.entry.why == before.entry.why
+        }
+        rows = [_decision(one, board.at, told, follows) for one in timeline[:share]]
         return _folded(service, timeline, rows, is_open=shown <= _OPEN, when=lambda at: ago(at, board.at))
 
     return join(*(folded(service, timeline) for service, timeline in newest))
@@ -97,7 +103,8 @@ def _folded(
     )
 
 
-def _decision(one: Decision, now: datetime, told: Collection[str]) -> Markup:
+def _decision(one: Decision, now: datetime, told: Collection[str], follows: Collection[str]) -> Markup:
+    """One row. What `follows` from the decision before it is not given the same reason again."""
     entry = one.entry
     judged = entry.action is Action.GATE
     verdict = join(badge(str(entry.verdict)), " ") if judged else ""
@@ -110,8 +117,8 @@ def _decision(one: Decision, now: datetime, told: Collection[str]) -> Markup:
         tag(
             "div",
             tag("p", release_of(entry.release), " ", verdict, decided(entry), link),
-            tag("p", clipped(entry.why), class_="small"),
-            tag("p", who, class_="soft small"),
+            tag("p", reason(entry), class_="small") if entry.hash not in follows else "",
         ),
+        tag("span", who, class_="soft small"),
         class_="decision",
     )

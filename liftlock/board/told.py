@@ -10,7 +10,7 @@ from liftlock.board.markup import Markup, join, tag
 from liftlock.board.plots import Frame, columns, figure, linear_scale, upright
 from liftlock.board.signs import shape
 from liftlock.board.story import Step, Story, UserRequest
-from liftlock.board.words import counted
+from liftlock.board.words import capitalised, counted
 from liftlock.gate.verdict import percent, seconds
 
 _FINE = 200  # HTTP
@@ -37,7 +37,7 @@ def _step(step: Step) -> Markup:
         said = tag("details", heading, tag("pre", "\n".join(step.lines)), class_="small")
     body = tag(
         "div",
-        tag("h3", step.title),
+        tag("h3", capitalised(step.title)),
         tag("p", f"Expected: {step.expectation}.", class_="soft"),
         tag("p", outcome, step.outcome, class_="outcome"),
         said,

@@ -21,13 +21,13 @@ _TROUBLE = {
 }
 
 
-def moment(at: str, now: datetime) -> str:
-    """A time in UTC, its date left out where it is today's. What is no time is told as it is."""
+def moment(at: str, now: datetime, *, fine: bool = True) -> str:
+    """A time in UTC, its date left out where it is today's, seconds where `fine`. What is no time is told as it is."""
     then = parsed(at)
     if then is None:
         return at
     if then.date() == now.date():
-        return f"{then:%H:%M:%S}"
+        return f"{then:%H:%M:%S}" if fine else f"{then:%H:%M}"
     return f"{then.day} {then:%b %H:%M}" if then.year == now.year else f"{then.day} {then:%b %Y %H:%M}"
 
 
@@ -55,6 +55,11 @@ def parsed(at: str) -> datetime | None:
 def counted(number: int, noun: str) -> str:
     """`1 service`, `3 services`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def capitalised(words: str) -> str:
+    """Words as a sentence begins."""
+    return words[:1].upper() + words[1:]
 
 
 def clipped(words: str, most: int = SHORT) -> str:
@@ -93,6 +98,14 @@ def decided(entry: Entry) -> str:
             return f"taken back; all users have{other}"
         case Action.RETIRE:
             return f"alone now;{other} is no longer kept warm"
+
+
+def reason(entry: Entry) -> str:
+    """Why, short: of a pass its first answer, and how many more there are."""
+    first, *more = entry.why.split("; ")
+    if entry.action is Action.GATE and entry.verdict == "pass" and more:
+        return f"{clipped(first)}; {counted(len(more), 'more question')} passed"
+    return clipped(entry.why)
 
 
 def trouble(one: Attention) -> str:
