@@ -26,6 +26,10 @@ APPROVAL = "demo: the story needs it"
 USER_RATE = 100.0
 PROD = "prod"
 MEDIAN = 0.5
+# The gate's name for its comparison of the latencies' bodies.
+BODY = "slowdown"
+# Between what the slow release has to measure to count as SLOWDOWN, and how often it is made before the last will do.
+CLOSE, ATTEMPTS = (0.27, 0.4), 3
 
 
 @dataclass
@@ -183,13 +187,28 @@ def _promote_first(telling: Telling, hear: Callable[[str], None]) -> str:
 
 
 def _promote_slower(telling: Telling, hear: Callable[[str], None]) -> str:
-    running_s = _median_s(telling.entries())
-    _cut(telling, slower(telling.handler, running_s), "compare every customer with all others", hear)
+    """Make a release that dev itself measures as so much slower, then promote it."""
+    extra_s = SLOWDOWN * _median_s(telling.entries())
+    for attempt in range(ATTEMPTS):
+        _cut(telling, slower(telling.handler, extra_s), "compare every customer with all others", hear)
+        _promote(telling, "dev", ExitCode.DONE, hear)
+        measured = _measured_slowdown(telling.entries())
+        hear(f"dev measures it {measured:.0%} slower than the running release")
+        if CLOSE[0] <= measured <= CLOSE[1] or attempt + 1 == ATTEMPTS:
+            break
+        _expect(telling.scratch, ("rollback", SERVICE, "--in", "dev", "--why", "not what the story needs"), 0, hear)
+        extra_s *= SLOWDOWN / max(measured, 0.05)
     _promote(telling, PROD, ExitCode.FAILED, hear)
     last = telling.entries()[-1]
     if last.environment != "staging" or any(_is_newest(entry, last) for entry in telling.entries()):
         raise LiftlockError(f"it was stopped in {last.environment}, not in staging")
     return f"stopped in staging: {last.why}"
+
+
+def _measured_slowdown(entries: tuple[Entry, ...]) -> float:
+    """How much slower dev's last gate found the candidate, as a share."""
+    judgement: Any = [entry for entry in entries if entry.action is Action.GATE][-1].evidence["judgement"]
+    return next(float(row["estimate"]) for row in judgement["findings"] if row["name"] == BODY) - 1
 
 
 def _is_newest(entry: Entry, last: Entry) -> bool:
