@@ -16,7 +16,7 @@ demo: setup ## the main job on this machine, in a scratch clone, with a report
 	@.venv/bin/liftlock demo
 
 test: setup-test lint ## everything, as CI runs it
-	$(PYTEST) -q -n 2 --dist loadgroup -m "not alone"
+	$(PYTEST) -q -n 2 --dist loadfile -m "not alone"
 	$(PYTEST) -q -m alone
 
 lint: setup-test
