@@ -147,7 +147,7 @@ def test_a_layer_that_is_not_its_digest_is_refused(place):
 
 
 ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
-BOMB = gzip.compress(tar(("models/model.onnx", bytes(3 << 20))))
+BOMB = gzip.compress(tar(("models/model.onnx", bytes(3 << 20))), mtime=0)
 BAD_LAYERS = [
     (tar(("models/../../model.onnx", b"x")), LAYER, "a path out of the image"),
     (tar(("models/model.onnx", tarfile.SYMTYPE)), LAYER, "only regular files"),
@@ -161,7 +161,7 @@ BAD_LAYERS = [
 ]
 
 
-@pytest.mark.parametrize(("layer", "media_type", "wanted"), BAD_LAYERS)
+@pytest.mark.parametrize(("layer", "media_type", "wanted"), BAD_LAYERS, ids=[wanted for _, _, wanted in BAD_LAYERS])
 def test_a_layer_that_cannot_be_taken_says_which_and_why(place, monkeypatch, layer, media_type, wanted):
     monkeypatch.setattr(registry, "MOST_BYTES", 1 << 20)
     push(place, layer, media_type=media_type)
