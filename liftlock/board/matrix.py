@@ -62,7 +62,7 @@ def _cell(board: Board, place: Place) -> Markup:
 def _bar(place: Place) -> Markup:
     """Users as one bar, divided among the revisions, the newest first."""
     drawn, at = [], 0
-    for row in place.rows:
+    for row in (row for row in place.rows if row.weight):
         drawn.append(tag("rect", x=at, y=0, width=row.weight, height=8, class_=_colour(place, row)))
         at += row.weight
     return tag("svg", *drawn, class_="bar", viewBox="0 0 100 8", preserveAspectRatio="none", aria_hidden="true")

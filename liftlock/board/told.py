@@ -166,7 +166,7 @@ def _numbered(frame: Frame, marks: Sequence[tuple[float, str]]) -> list[Markup]:
 
 
 def _table(asked: Sequence[UserRequest]) -> Markup:
-    heads = ("requests", "of all", "failed", "p50", "p99")
+    heads = ("requests", "failed", "p50", "p99")
     head = tag(
         "tr", tag("th", "Answered by", scope="col"), *(tag("th", one, scope="col", class_="num") for one in heads)
     )
@@ -178,7 +178,8 @@ def _table(asked: Sequence[UserRequest]) -> Markup:
 def _row(revision: str, here: Sequence[UserRequest], of: int) -> Markup:
     ordered = sorted(one.latency_s for one in here)
     failed = sum(one.status != _FINE for one in here)
-    numbers = (f"{len(here):,}", percent(len(here) / of), f"{failed:,}", _at(ordered, 0.5), _at(ordered, 0.99))
+    requests = join(f"{len(here):,}", tag("small", percent(len(here) / of)))
+    numbers = (requests, f"{failed:,}", _at(ordered, 0.5), _at(ordered, 0.99))
     return tag("tr", tag("th", revision, scope="row"), *(tag("td", one, class_="num") for one in numbers))
 
 

@@ -141,9 +141,9 @@ def _users(board: Board) -> str:
     rolling = [place for place in here if place.rolling_out]
     served = sum(place.served for place in here)
     if rolling:
-        names = ", ".join(f"{place.rows[0].weight} % of {place.service}'s" for place in rolling[:3])
+        names = ", ".join(f"{place.rows[0].weight} % of the users of {place.service}" for place in rolling[:3])
         more = f" and some of {counted(len(rolling) - 3, 'other service')}" if len(rolling) > 3 else ""
-        return f"in {last}, {names}{more} users have a release that is still being judged"
+        return f"in {last}, {names}{more} have a release that is still being judged"
     if not served:
         return f"none of them has users in {last}"
     which = "all" if served == len(here) else f"{served} of them"

@@ -117,9 +117,9 @@ class Firm:
     def cut(self, mark: str, service: str = "sums") -> None:
         cut_into_dev(self.repository, a_release(service, mark))
 
-    def promote(self, to: str, service: str = "sums", approval: str = "Sam: go", **differently) -> None:
+    def promote(self, to: str, service: str = "sums", approval: str = "Sam: go", site=None, **differently) -> None:
         gate = self.gate(**differently)
-        promoter = Promoter(self.repository, InstantSite(), gate, self.by, lambda _: None)
+        promoter = Promoter(self.repository, site or InstantSite(), gate, self.by, lambda _: None)
         promoter.promote(service, to, approval=approval)
 
     def board(self) -> Board:
