@@ -236,7 +236,7 @@ def _amount(one: Finding, value: float) -> str:
 def _facts(gate: Gate) -> Markup:
     """How it was measured, and the digests by which anybody can look it up."""
     method = _method(gate.judgement) if gate.judgement else []
-    rows = [*(_run(gate.facts) if gate.facts else []), *method, ("Look", str(gate.look)) if gate.look else None]
+    rows = [*(_run(gate.facts) if gate.facts else []), *method, ("Attempt", str(gate.look)) if gate.look else None]
     listed = [tag("div", tag("dt", row[0]), tag("dd", row[1])) for row in rows if row]
     how = join(tag("h4", "How it was measured"), tag("dl", *listed, class_="facts")) if listed else ""
     return join(how, _digests(gate))
@@ -276,7 +276,7 @@ def _method(judgement: Judgement) -> list[tuple[str, str] | None]:
     rates, margin, least = method.get("error_rates"), method.get("margin"), method.get("minimum")
     return [
         ("May be slower by", percent(float(margin))) if margin is not None else None,
-        ("Wrong verdicts allowed", " and ".join(percent(float(rate)) for rate in rates)) if rates else None,
+        ("Wrong fails and passes allowed", " and ".join(percent(float(rate)) for rate in rates)) if rates else None,
         ("Requests at least", f"{least:,}") if least else None,
     ]
 

@@ -89,7 +89,7 @@ def _sections(board: Board, story: Story | None) -> Iterator[Section]:
     yield "attention", "What needs somebody", attention(board)
     yield "decisions", "What was decided", timelines(board) or tag("p", "Nothing yet.")
     yield "gates", "Why: the gates", gates(board)
-    yield "proof", "How this was proved", _proof(board)
+    yield "proof", "The proof", _proof(board)
 
 
 def _section(name: str, heading: str, content: Markup) -> Markup:
