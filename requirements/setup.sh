@@ -47,8 +47,9 @@ if [ "$(cat .venv/.lock 2>/dev/null || true)" != "$lock" ]; then
     .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
   fi
-  .venv/bin/python -m uv pip sync --quiet --python .venv/bin/python --require-hashes requirements/dev.txt
+  .venv/bin/python -m uv pip sync --quiet --python .venv/bin/python --require-hashes --compile-bytecode requirements/dev.txt
   .venv/bin/python -m uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
+  .venv/bin/python -m compileall -q liftlock serving loadtests
   echo "$lock" >.venv/.lock
 fi
 say "ready"

@@ -55,7 +55,7 @@ def both(serve, bundle):
         [sys.executable, "-c", STOCK, str(folder), str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     ours = serve(folder).port
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while time.monotonic() < end and stock.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
