@@ -167,9 +167,7 @@ def _numbered(frame: Frame, marks: Sequence[tuple[float, str]]) -> list[Markup]:
 
 def _table(asked: Sequence[UserRequest]) -> Markup:
     heads = ("requests", "failed", "p50", "p99")
-    head = tag(
-        "tr", tag("th", "Answered by", scope="col"), *(tag("th", one, scope="col", class_="num") for one in heads)
-    )
+    head = tag("tr", tag("th", "Revision", scope="col"), *(tag("th", one, scope="col", class_="num") for one in heads))
     rows = [_row(revision, here, len(asked)) for revision, here in _by_revision(asked).items()]
     table = tag("table", tag("thead", head), tag("tbody", *rows), class_="numbers")
     return tag("div", table, class_="wide", tabindex=0, role="region", aria_label="Users' requests by revision")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from liftlock.board.board import Attention, Board, Trouble
+from liftlock.board.evidence import read_judgement
 from liftlock.conventions import DIGEST_PREFIX, REVISION_HEX
 from liftlock.ledger import FULL, Action, Entry
 
@@ -101,10 +102,11 @@ def decided(entry: Entry) -> str:
 
 
 def reason(entry: Entry) -> str:
-    """Why, short: of a pass its first answer, and how many more there are."""
-    first, *more = entry.why.split("; ")
-    if entry.action is Action.GATE and entry.verdict == "pass" and more:
-        return f"{clipped(first)}; {counted(len(more), 'more question')} passed"
+    """Why, short: of a pass only how many questions it answered."""
+    if entry.action is Action.GATE and entry.verdict == "pass":
+        judgement = read_judgement(entry.evidence.get("judgement"))
+        if judgement and judgement.findings:
+            return f"{counted(len(judgement.findings), 'question')} put, all passed"
     return clipped(entry.why)
 
 

@@ -171,7 +171,7 @@ def _user(number: int) -> UserRequest:
     if number % 100 == 99:
         return UserRequest(at, 0, "", 0.0002)
     new = 6 < at < 8 and number % 10 == 0
-    return UserRequest(at, 500 if new and number % 20 == 0 else 200, "sums-2" if new else "sums-1", 0.002)
+    return UserRequest(at, 500 if new and number % 20 == 0 else 200, "sums-166e65b2" if new else "sums-8e21e63f", 0.002)
 
 
 A_MOMENT = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)

@@ -109,6 +109,13 @@ def test_a_failed_release_is_told_with_its_reason_and_the_way_to_its_gate(eventf
     assert state_of(eventful)[0] == "fail"
 
 
+def test_a_pass_is_told_with_the_number_of_its_questions(eventful):
+    most = max(len(gate.judgement.findings) for gate in eventful.gates)
+    text = page_of(eventful).text
+    assert f"{most} questions put, all passed" in text
+    assert f"All {most} questions passed." in text
+
+
 def test_every_link_in_the_page_leads_somewhere(eventful):
     page = page_of(eventful, story=a_story())
     ids = page.having("id")
@@ -243,7 +250,7 @@ def test_what_users_saw_is_counted_by_revision(eventful):
     page = page_of(eventful, story=story)
     failed = sum(one.status != 200 for one in story.users)
     assert f"{failed} of 400 requests failed" in page.text
-    for revision in ("sums-1", "sums-2", "no answer"):
+    for revision in ("sums-8e21e63f", "sums-166e65b2", "no answer"):
         assert revision in page.text
 
 
