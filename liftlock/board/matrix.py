@@ -71,7 +71,7 @@ def _bar(place: Place) -> Markup:
 def _colour(place: Place, row: Row) -> str:
     if row.weight == FULL:
         return "full"
-    return "new" if row is place.rows[0] else "old"
+    return "new" if row is place.rows[0] else "rest"
 
 
 def _revision(board: Board, place: Place, row: Row) -> Markup:

@@ -38,7 +38,6 @@ def attention(board: Board) -> Markup:
 def _alert(one: Attention, now: datetime, told: Collection[str]) -> Markup:
     entry = one.decision.entry
     verdict = "none" if one.settled else _VERDICTS.get(one.trouble, "fail")
-    where = f"{trouble(one)} in {entry.environment} {ago(entry.at, now)}."
     link = tag("a", "The gate with its numbers", href=anchor(one.gate)) if one.gate in told and one.gate else ""
     after = "A later release is through, or it is tried again. " if one.settled else ""
     return tag(
@@ -46,7 +45,7 @@ def _alert(one: Attention, now: datetime, told: Collection[str]) -> Markup:
         badge(verdict, one.trouble),
         " ",
         tag("b", entry.revision),
-        f" {where}",
+        f" {trouble(one, now)}.",
         tag("p", clipped(entry.why, 400)),
         tag("p", after, link, class_="small") if after or link else "",
         class_=f"alert {verdict}",

@@ -14,11 +14,11 @@ SHORT = 170
 
 _STEPS = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 _TROUBLE = {
-    Trouble.STOPPED: "was stopped by its gate before any user had it",
-    Trouble.TAKEN_BACK: "failed on users' traffic and was taken back",
-    Trouble.ROLLED_BACK: "was rolled back",
-    Trouble.UNDECIDED: "waits: its gate could not decide",
-    Trouble.ROLLING_OUT: "is rolling out",
+    Trouble.STOPPED: "was stopped in {environment} by its gate, before any user had it, {ago}",
+    Trouble.TAKEN_BACK: "failed in {environment} on users' traffic and was taken back from {weight} % of them {ago}",
+    Trouble.ROLLED_BACK: "was rolled back in {environment} by {by} {ago}",
+    Trouble.UNDECIDED: "waits in {environment}: its gate could not decide {ago}",
+    Trouble.ROLLING_OUT: "got {weight} % of users in {environment} {ago} and is still being judged",
 }
 
 
@@ -110,15 +110,12 @@ def reason(entry: Entry) -> str:
     return clipped(entry.why)
 
 
-def trouble(one: Attention) -> str:
-    """What happened to a release that needs somebody."""
+def trouble(one: Attention, now: datetime) -> str:
+    """What happened to a release that needs somebody, where and when."""
     entry = one.decision.entry
-    told = _TROUBLE[one.trouble]
-    if one.trouble is Trouble.ROLLED_BACK:
-        return f"{told} by {entry.by}"
-    if one.trouble is Trouble.TAKEN_BACK:
-        return f"{told} from {entry.weight} % of users"
-    return f"{told} to {entry.weight} % of users" if one.trouble is Trouble.ROLLING_OUT else told
+    return _TROUBLE[one.trouble].format(
+        environment=entry.environment, weight=entry.weight, by=entry.by, ago=ago(entry.at, now)
+    )
 
 
 def state_of(board: Board) -> tuple[str, str]:
@@ -155,9 +152,5 @@ def _users(board: Board) -> str:
 def _troubles(board: Board) -> list[str]:
     """The newest three of what is open, in a sentence each."""
     shown = [one for one in board.open if one.trouble is not Trouble.ROLLING_OUT]
-    told = [
-        f"{one.decision.entry.revision} {trouble(one)} in {one.decision.entry.environment} "
-        f"{ago(one.decision.entry.at, board.at)}."
-        for one in shown[:3]
-    ]
+    told = [f"{one.decision.entry.revision} {trouble(one, board.at)}." for one in shown[:3]]
     return told + ([f"{counted(len(shown) - 3, 'more release')} in the list below."] if len(shown) > 3 else [])

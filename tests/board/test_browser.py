@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from liftlock.board.page import render_board
+from liftlock.errors import Inconclusive
 
 from .builders import a_story, crowded
 
@@ -190,3 +191,18 @@ def test_printing_opens_what_is_folded(browser, file, tmp_path):
         visit.page.pdf(path=str(tmp_path / "board.pdf"))
         assert visit.page.locator("details:not([open])").count() == 0
         assert (tmp_path / "board.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_nothing_covers_or_leaves_its_neighbour_whatever_the_verdict(browser, firm, tmp_path):
+    firm.cut("1")
+    with pytest.raises(Inconclusive):
+        firm.promote("dev", requests=60)
+    path = tmp_path / "board.html"
+    path.write_text(render_board(firm.board()), encoding="utf-8")
+    spilled = """[...document.querySelectorAll('summary > *, .finding > *, .decision > *, .matrix td *')]
+      .filter(one => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== 'inline')
+      .map(one => one.textContent)"""
+    for width in (DESK, PHONE):
+        with Visit(browser, path, width) as visit:
+            assert visit.page.locator(".badge.inconclusive").count() > 2
+            assert visit.page.evaluate(spilled) == []

@@ -94,17 +94,17 @@ def test_a_rollout_under_way_shows_both_shares(firm):
     board = firm.board()
     page = page_of(board)
     assert "in prod, 20 % of the users of sums have a release that is still being judged" in page.text
-    assert "is rolling out to 20 % of users" in page.text
-    bars = [(one["class"], one["width"]) for tag, one in page.tags if tag == "rect" and one["class"] in ("new", "old")]
-    assert bars == [("new", "20"), ("old", "80")]
+    assert "got 20 % of users in prod less than a minute ago and is still being judged" in page.text
+    bars = [(one["class"], one["width"]) for tag, one in page.tags if tag == "rect" and one["class"] in ("new", "rest")]
+    assert bars == [("new", "20"), ("rest", "80")]
     assert state_of(board)[0] == "inconclusive"
 
 
 def test_a_failed_release_is_told_with_its_reason_and_the_way_to_its_gate(eventful):
     page = page_of(eventful)
-    assert "failed on users' traffic and was taken back from 20 % of users in prod" in page.text
+    assert "failed in prod on users' traffic and was taken back from 20 % of them" in page.text
     assert "50 % of requests failed" in page.text
-    assert "was stopped by its gate before any user had it in staging" in page.text
+    assert "was stopped in staging by its gate, before any user had it" in page.text
     assert "times the baseline's" in page.text
     assert state_of(eventful)[0] == "fail"
 
@@ -137,7 +137,7 @@ def test_an_inconclusive_gate_says_what_is_not_known(firm):
     with pytest.raises(Inconclusive):
         firm.promote("dev", requests=60)
     page = page_of(firm.board())
-    assert "waits: its gate could not decide" in page.text
+    assert "waits in dev: its gate could not decide" in page.text
     assert "Not known well enough" in page.text
     assert "fewer than" in page.text
 
@@ -163,7 +163,7 @@ def test_a_rollback_by_a_person_names_them(firm):
         firm.promote("dev")
     Rollback(firm.repository, InstantSite(), "Kim", lambda _: None).roll_back("sums", "dev", why="the pager")
     page = page_of(firm.board())
-    assert "was rolled back by Kim in dev" in page.text
+    assert "was rolled back in dev by Kim" in page.text
     assert "Kim: again," in page.text
 
 
