@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import random
+import select
 import threading
 import time
 from collections.abc import Sequence
@@ -57,6 +58,8 @@ class Users:
         connection.close()
 
     def _ask(self, connection: http.client.HTTPConnection, body: bytes) -> UserRequest:
+        if connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
+            connection.close()  # closed by the other side while it was idle, as a gateway may; any client looks first
         start = time.monotonic()
         try:
             connection.request("POST", self.path, body, {"content-type": "application/json"})

@@ -197,11 +197,9 @@ def _plus(one: LiveCounts, other: LiveCounts) -> LiveCounts:
 
 
 def summary(judgement: Judgement) -> str:
-    """A judgement in one line: its misses, else its doubts, else how much it saw."""
-    reasons = judgement.misses or judgement.doubts
-    if reasons:
-        return "; ".join(reasons)
-    return "; ".join(finding.sentence for finding in judgement.findings)
+    """A judgement in one line: why it failed, why it could not decide, or what it saw."""
+    reasons = judgement.misses if judgement.verdict is Verdict.FAIL else judgement.doubts
+    return "; ".join(reasons or [finding.sentence for finding in judgement.findings])
 
 
 def _progress(line: Mapping[str, Any]) -> str:

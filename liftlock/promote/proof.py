@@ -16,6 +16,8 @@ from liftlock.promote.state import Held, gate_text, read_held
 from liftlock.repository import Repository, Snapshot, run_git
 
 LEDGERS = paths.ENVIRONMENTS / "ledger"
+# Starts a commit in git's log; no path and no hash has it.
+COMMIT_MARK = "\x1e"
 
 
 @dataclass(frozen=True)
@@ -130,21 +132,19 @@ def _told_weight(entries: tuple[Entry, ...], held: Held) -> int | None:
 
 
 def _history(repository: Repository, snapshot: Snapshot) -> tuple[int, list[Problem]]:
-    """How many commits changed a ledger, and each that did more than append to it."""
-    command = ("log", "--first-parent", "--reverse", "--format=%H", snapshot.commit, "--", str(LEDGERS))
-    commits = run_git(repository.root, *command).decode().split()
-    last: dict[PurePosixPath, bytes] = {}
-    problems = []
-    for commit in commits:
-        then = repository.at(commit)
-        now = then.read_many(then.paths(LEDGERS))
-        problems += [
-            Problem(str(path), 1, 1, "history", f"lines only added; commit {commit[:12]} changed or removed some")
-            for path, text in last.items()
-            if not now.get(path, b"").startswith(text)
-        ]
-        last = now
-    return len(commits), problems
+    """How many commits changed a ledger, and each that took a line away; one put in between breaks the chain itself."""
+    shape = ("--first-parent", "--no-renames", "--numstat", f"--format={COMMIT_MARK}%H")
+    log = run_git(repository.root, "log", *shape, snapshot.commit, "--", str(LEDGERS)).decode()
+    commits, problems = 0, []
+    for block in log.split(COMMIT_MARK)[1:]:
+        commits += 1
+        commit, *rows = block.split("\n")
+        for row in filter(None, rows):
+            _, removed, path = row.split("\t")
+            if removed != "0":
+                wanted = f"lines only added; commit {commit[:12]} changed or removed some"
+                problems.append(Problem(path, 1, 1, "history", wanted))
+    return commits, problems
 
 
 def sample_digests(entries: Iterable[Entry]) -> tuple[str, ...]:
