@@ -105,8 +105,9 @@ def _unexpected(error: Exception) -> int:
 
     if isinstance(error, Abort):
         return INTERRUPTED
-    if (show := getattr(error, "show", None)) is not None:
-        show()
+    if (words := _misuse(error)) is not None:
+        if words:
+            _say(words)
         return ExitCode.WRONG_INPUT
     if os.environ.get("LIFTLOCK_DEBUG") == "1":
         import traceback
@@ -116,6 +117,16 @@ def _unexpected(error: Exception) -> int:
     words = " ".join(str(error).split())[:300]
     _say(f"liftlock: a bug: {type(error).__name__}: {words}; log: {_log(error)}; please report it: {_ISSUES}")
     return BUG
+
+
+def _misuse(error: Exception) -> str | None:
+    """The parser's words for a usage error, in one line; empty where it has shown a group's help instead."""
+    tell, context = getattr(error, "format_message", None), getattr(error, "ctx", None)
+    if tell is None:
+        return None
+    if context is None or type(error).__name__ == "NoArgsIsHelpError":
+        return str(tell()).strip()
+    return f"{context.command_path}: {tell().rstrip('.')}; see `{context.command_path} --help`"
 
 
 def _log(error: Exception) -> str:

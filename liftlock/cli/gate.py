@@ -46,8 +46,10 @@ def judge(
 
 def _objectives(service: str) -> Objectives:
     """The objectives in a service's own file."""
+    from liftlock.check.tree import find_root, service_names
+    from liftlock.cli.names import known
     from liftlock.promote.loadrun import objectives_of_slo
-    from liftlock.repository import Repository
     from liftlock.spec.read import load_spec
 
-    return objectives_of_slo(load_spec(Repository.open(Path.cwd()).root, service).slo)
+    root = find_root(Path.cwd())
+    return objectives_of_slo(load_spec(root, known("--service", "a service", service, service_names(root))).slo)

@@ -50,9 +50,12 @@ def show(
     from liftlock.ledger import parse
 
     here = Workplace.here()
-    entries = parse(here.repository.head().read(paths.ledger(name)))
+    entries = parse(here.repository.head().read(paths.ledger(here.released(name))))
     if as_json:
         print_json([entry.model_dump(mode="json") for entry in entries])
+        return
+    if not entries:
+        here.terminal.say(f"{name}: nothing was decided about it yet")
         return
     rows = [
         (

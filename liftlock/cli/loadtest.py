@@ -29,8 +29,8 @@ def loadtest(
     judged, report = run_test(
         here.gatekeeper,
         here.repository,
-        name,
-        environment,
+        here.released(name),
+        here.environment("--in", environment),
         profile=profile,
         requests=requests,
         web_port=web_port,

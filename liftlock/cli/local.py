@@ -21,6 +21,7 @@ def up(as_json: AsJson = False) -> None:
     from liftlock.sites.local import control
 
     here = Workplace.here()
+    here.repository.current_commit()  # nothing is started where there is no commit to match
     _show(control.up(here.layout), as_json)
 
 

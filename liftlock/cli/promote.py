@@ -22,5 +22,5 @@ def promote(
     from liftlock.cli.workplace import Workplace
 
     here = Workplace.here()
-    release = here.promoter.promote(name, to, retry=retry, approval=approve)
+    release = here.promoter.promote(here.released(name), here.environment("--to", to), retry=retry, approval=approve)
     here.terminal.say(f"{release.revision} has all users in {to}")

@@ -20,6 +20,7 @@ def release(name: Annotated[str, typer.Argument(help="The service to release.")]
     from liftlock.promote.promoter import utc_now
 
     here = Workplace.here()
+    here.written(name)
     if changed := here.repository.dirty(service_directory(name)):
         raise LiftlockError(f"{', '.join(changed)}: commit first, so that git can say what this release was cut from")
     release = cut(here.root, name, here.store)

@@ -19,4 +19,5 @@ def rollback(
     """Give all users of an environment back to the last verified release."""
     from liftlock.cli.workplace import Workplace
 
-    Workplace.here().rollback.roll_back(name, environment, to=to, why=why)
+    here = Workplace.here()
+    here.rollback.roll_back(here.released(name), here.environment("--in", environment), to=to, why=why)

@@ -20,9 +20,16 @@ def status(
     from liftlock.status import read_status, to_json
 
     here = Workplace.here()
+    if service is not None:
+        here.released(service)
     rows = tuple(row for row in read_status(here.repository.head()) if service in (None, row.service))
     if as_json:
         print_json(to_json(rows))
+        return
+    if not rows and service is not None:
+        here.terminal.say(
+            f"{service} is not released yet: `liftlock train {service}`, commit, `liftlock release {service}`"
+        )
         return
     if not rows:
         here.terminal.say("nothing is released yet: `liftlock train NAME`, commit, `liftlock release NAME`")

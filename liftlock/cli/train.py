@@ -16,5 +16,5 @@ def train(name: Annotated[str, typer.Argument(help="The service to train.")]) ->
     from liftlock.cli.workplace import Workplace
 
     here = Workplace.here()
-    registration = training.train(here.root, name, here.store, here.terminal.say)
+    registration = training.train(here.root, here.written(name), here.store, here.terminal.say)
     here.terminal.say(f"{name}: registered {registration.digest}; commit {training.registration_file(name)}")
