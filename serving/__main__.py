@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from serving.errors import BundleError
 
 if TYPE_CHECKING:
-    from serving.server import Settings
+    from serving.settings import Settings
 
 NATIVE_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -60,7 +60,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     for variable in NATIVE_THREADS:  # read by native libraries when they load, so before numpy is imported
         os.environ[variable] = str(given.native_threads)
     from serving.connection import Limits
-    from serving.server import Settings
+    from serving.settings import Settings
 
     limits = Limits(given.max_head_bytes, read_seconds=given.read_seconds, idle_seconds=given.idle_seconds)
     own = vars(given)

@@ -22,7 +22,7 @@ from serving.service import ModelService, Outputs
 from serving.tensors import Array, Tensor, check_header, datatype_of, flat, from_raw, to_raw
 
 if TYPE_CHECKING:
-    from serving.server import Settings
+    from serving.settings import Settings
 
 ROUTE = "grpc_infer"
 CODES = {

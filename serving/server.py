@@ -7,9 +7,7 @@ import contextlib
 import signal
 import socket
 import time
-from dataclasses import dataclass, field
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from serving import names
@@ -19,26 +17,10 @@ from serving.endpoints import Endpoints
 from serving.logs import Log
 from serving.metrics import Metrics
 from serving.service import ModelService
+from serving.settings import Settings
 
 SWEEP_SECONDS = 1.0
 BACKLOG = 1024
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the command line says; see `serving.__main__` for units and defaults."""
-
-    model_dir: Path
-    model_name: str
-    revision: str
-    host: str = "127.0.0.1"
-    http_port: int = 8080
-    grpc_port: int | None = None
-    drain_seconds: float = 5.0
-    threads: int = 1
-    native_threads: int = 1
-    log_one_in: int = 1000
-    limits: Limits = field(default_factory=Limits)
 
 
 def version() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -145,8 +145,3 @@ def _history(repository: Repository, snapshot: Snapshot) -> tuple[int, list[Prob
                 wanted = f"lines only added; commit {commit[:12]} changed or removed some"
                 problems.append(Problem(path, 1, 1, "history", wanted))
     return commits, problems
-
-
-def sample_digests(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """The digests of all recorded samples that a ledger's verdicts rest on."""
-    return tuple(str(entry.evidence["samples"]) for entry in entries if "samples" in entry.evidence)
