@@ -11,6 +11,7 @@ from typing import Protocol
 
 import yaml
 
+from liftlock.canonical import DOUBTFUL
 from liftlock.errors import Problem
 from liftlock.spec.places import WHOLE, Path, Step, printable, spell
 from liftlock.spec.source import MOST_BYTES
@@ -23,8 +24,6 @@ DEEPEST = 32
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-# YAML 1.1 or 1.2 gives these a meaning that PyYAML's own table of YAML 1.1 leaves out.
-_ALSO_DOUBTFUL = re.compile(r"[yYnN]|0[oOxX][0-9a-fA-F_]+|[-+]?[0-9][0-9_.]*[eE][-+]?[0-9]+|[-+]?0[0-9_]+")
 _MANY_DIGITS = 18
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _RESOLVER = yaml.resolver.Resolver()
@@ -329,7 +328,7 @@ def meaning(text: str) -> Scalar:
         number = float(text)
         return number if math.isfinite(number) else Doubtful(text)
     tag = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call, unused-ignore]
-    if tag != _TEXT_TAG or _ALSO_DOUBTFUL.fullmatch(text):
+    if tag != _TEXT_TAG or DOUBTFUL.fullmatch(text):
         return Doubtful(text)
     return text
 

@@ -143,7 +143,7 @@ def test_where_there_is_nothing_to_work_on_every_command_says_so(tmp_path, monke
     assert state(tmp_path) == []
 
 
-@pytest.mark.parametrize("arguments", _COMMANDS[2:10], ids=" ".join)
+@pytest.mark.parametrize("arguments", _COMMANDS[2:9], ids=" ".join)
 def test_a_checkout_without_environments_is_told_what_it_lacks(tmp_path, monkeypatch, capsys, arguments):
     root = make_tree(tmp_path, ("onnx",))
     (root / "environments" / "dev" / "environment.yaml").unlink()
