@@ -42,6 +42,37 @@ def column_of(line: str, path: Path) -> int:
     return index + 1
 
 
+def repeated_key(text: str) -> tuple[int, str] | None:
+    """Column (from 1) and name of the first key that stands in one object twice; `text` is valid JSON.
+
+    Readers disagree on such a value: most take the last, some the first. Raises RecursionError for a bomb.
+    """
+    found: list[tuple[int, str]] = []
+    _walk(text, _skip(text, 0), found)
+    return min(found, default=None)
+
+
+def _walk(text: str, index: int, found: list[tuple[int, str]]) -> int:
+    """Note the repeated keys of the value at `index`; gives where it ends."""
+    value, end = _DECODER.raw_decode(text, index)
+    if type(value) not in (dict, list) or not value:
+        return end
+    if type(value) is list and not any(type(element) in (dict, list) for element in value):
+        return end
+    keys: set[str] = set()
+    while text[index] not in "}]":
+        index = _skip(text, index + 1)
+        if type(value) is dict:
+            start = index
+            key, index = _DECODER.raw_decode(text, index)
+            if key in keys:
+                found.append((start + 1, key))
+            keys.add(key)
+            index = _skip(text, _skip(text, index) + 1)
+        index = _skip(text, _walk(text, index, found))
+    return index + 1
+
+
 def _member(line: str, index: int, step: Step) -> int | None:
     """Where the member `step` of the object or list at `index` starts."""
     opening = line[index : index + 1]

@@ -17,7 +17,7 @@ import orjson
 
 from liftlock.errors import Problem
 from liftlock.spec.model import Feature, FeatureSchema, Spec
-from liftlock.spec.places import WHOLE, Path, column_of, spell
+from liftlock.spec.places import WHOLE, Path, column_of, printable, repeated_key, spell
 
 # The server's own limit on a body; a longer request could only be answered 413.
 LONGEST_BODY = 10 << 20
@@ -34,6 +34,8 @@ _NUMBER_TYPES = frozenset({int, float})
 _FLOATS = frozenset({float})
 # A tensor's numbers, flat. Texts and nested lists are left to the look at each line.
 _DATA = re.compile(rb'"data":\s*\[([^\[\]"{}]+)\]')
+# What ends every key; texts that hold it escaped are counted too, so a count may be too high and never too low.
+_KEY_END = re.compile(rb'"\s*:')
 # The Python types of JSON values that a feature's column may hold.
 _TYPES: dict[str, frozenset[type]] = {
     "float": _NUMBER_TYPES,
@@ -90,7 +92,11 @@ def _all_alike(raw: bytes, rule: Rule, schema: FeatureSchema) -> bool:
     try:
         first = raw.partition(b"\n")[0]
         inputs = orjson.loads(first)["inputs"]
-        if len(raw) > LONGEST_BODY or next(rule({"inputs": inputs}), None) is not None:
+        if (
+            len(raw) > LONGEST_BODY
+            or _may_repeat_keys(first, {"inputs": inputs})
+            or next(rule({"inputs": inputs}), None) is not None
+        ):
             return False
         numbers = orjson.loads(b"[[" + b"],[".join(_numbers(raw.rstrip(), first, len(inputs))) + b"]]")
     except (orjson.JSONDecodeError, KeyError, TypeError):
@@ -127,11 +133,30 @@ def _line_problems(line: bytes, number: int, rule: Rule, file: str) -> list[Prob
     except orjson.JSONDecodeError as error:
         if b"NaN" not in line or (body := _with_nan(line)) is None:
             return [Problem(file, number, error.colno, WHOLE, f"a JSON body ({str(error).partition(':')[0]})")]
-    faults = list(rule(body))
-    if not faults:
+    try:
+        twice = repeated_key(line.decode()) if _may_repeat_keys(line, body) else None
+    except RecursionError:
+        return [Problem(file, number, 1, WHOLE, "a body of a few levels, not hundreds")]
+    if twice is not None:
+        return [Problem(file, number, twice[0], printable(twice[1]), "each key once in an object; it is there already")]
+    if not (faults := list(rule(body))):
         return []
     text = line.decode()
     return [Problem(file, number, column_of(text, path), spell(path), wanted) for path, wanted in faults]
+
+
+def _may_repeat_keys(line: bytes, body: Any) -> bool:
+    """False only where no object of the line has a key twice: there are no more keys in the text than in its value."""
+    return len(_KEY_END.findall(line)) != _keys(body)
+
+
+def _keys(value: Any) -> int:
+    """The keys in a JSON value, as far as they are quickly found: never more than there are."""
+    if type(value) is dict:
+        return len(value) + sum(_keys(below) for below in value.values() if type(below) in (dict, list))
+    if type(value) is list and value and type(value[0]) in (dict, list):
+        return sum(_keys(below) for below in value)
+    return 0
 
 
 def _with_nan(line: bytes) -> Any:

@@ -190,3 +190,40 @@ def test_the_look_at_all_lines_at_once_never_accepts_what_the_look_at_each_refus
 def test_the_look_at_all_lines_at_once_says_yes_where_it_should():
     raw = b"\n".join([json.dumps(body()).encode()] * 30)
     assert requests._all_alike(raw, requests._rule(V2, SCHEMA), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "key"),
+    [
+        ('{"inputs": [], "inputs": []}', 16, "inputs"),
+        ('{"a": {"b": 1, "c": [1, {"b": 2, "b" : 3}]}, "inputs": []}', 34, "b"),
+        ('{"\\u0061": 1, "a": 2, "inputs": []}', 15, "a"),
+    ],
+)
+def test_a_key_twice_in_one_object_is_refused_at_its_second_place(line, column, key):
+    [problem] = request_problems(line.encode(), V2, None, "r.jsonl")
+    assert (problem.line, problem.column, problem.field) == (1, column, key)
+    assert "each key once" in problem.wanted
+
+
+def test_a_key_twice_in_a_line_like_all_others_is_refused_too():
+    line = json.dumps(body()).replace('"shape"', '"name": "age", "shape"', 1)
+    problems = request_problems((line + "\n").encode() * 3, V2, SCHEMA, "r.jsonl")
+    assert [(problem.line, problem.field) for problem in problems] == [(1, "name"), (2, "name"), (3, "name")]
+
+
+def test_a_text_that_looks_like_keys_is_only_text():
+    line = json.dumps({"messages": [{"role": "user", "content": '{"a": 1, "a": 2} "role":'}], "stream": True})
+    assert request_problems(line.encode(), OPENAI, None, "r.jsonl") == []
+
+
+def test_a_body_the_server_would_answer_413_is_refused():
+    line = b'{"stream": true, "prompt": "' + b"x" * requests.LONGEST_BODY + b'"}'
+    [problem] = request_problems(b"\n" + line, OPENAI, None, "r.jsonl")
+    assert (problem.line, problem.wanted) == (2, "a body of at most 10 MiB")
+
+
+def test_a_bomb_of_depth_is_one_problem():
+    line = '{"inputs": ' + '{"a": ' * 900 + "1" + "}" * 900 + ', "inputs": 1}'
+    [problem] = request_problems(line.encode(), V2, None, "r.jsonl")
+    assert problem.line == 1
