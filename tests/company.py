@@ -12,7 +12,7 @@ from pathlib import Path
 from liftlock.repository import Repository, run_git
 from liftlock.sites.local import control
 from liftlock.sites.local.layout import Layout
-from liftlock.sites.local.replicas import free_ports
+from liftlock.sites.local.replicas import free_port_base
 
 SERVICE = """\
 name: {name}
@@ -153,8 +153,7 @@ def found_company(directory: Path, services: tuple[str, ...] = ("sums",)) -> Com
     run_git(root, "add", "-A")
     run_git(root, "commit", "-qm", "environments")
     run_git(root, "push", "-q", "origin", "HEAD:main")
-    base = free_ports(1)[0] // 20 * 20
-    company = Company(root, {**os.environ, "LIFTLOCK_PORT_BASE": str(base)})
+    company = Company(root, {**os.environ, "LIFTLOCK_PORT_BASE": str(free_port_base())})
     for name in services:
         company.write(name, service_files(name))
         company.run("train", name)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from liftlock.repository import run_git
+from liftlock.sites.local.replicas import free_port_base
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -45,7 +46,10 @@ def test_its_commands_work_line_by_line_in_a_fresh_clone(tmp_path):
     for key, value in {"user.name": "Newcomer", "user.email": "newcomer@localhost"}.items():
         run_git(clone, "config", key, value)
     (clone / ".venv").symlink_to(ROOT / ".venv")
+    base = free_port_base()  # a developer's own site may be up at the ports the README names
     env = {key: value for key, value in os.environ.items() if not key.startswith("LIFTLOCK_")}
+    env["LIFTLOCK_PORT_BASE"] = str(base)
+    script = script.replace("localhost:8481", f"localhost:{base + 1}")
     done = subprocess.run(
         ["bash", "-euxo", "pipefail", "-c", script], cwd=clone, env=env, capture_output=True, text=True, check=False
     )

@@ -11,16 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liftlock import paths
-from liftlock.errors import LiftlockError
 from liftlock.repository import Repository, run_git
 from liftlock.sites.local import control
 from liftlock.sites.local.layout import PORT_VARIABLE, Layout
-from liftlock.sites.local.replicas import free_ports
+from liftlock.sites.local.replicas import free_port_base
 from liftlock.store.location import STORE_VARIABLE
 
 BRANCH = "main"
-# The site's ports lie within this many of each other.
-PORT_SPAN = 20
 
 
 @dataclass(frozen=True)
@@ -89,14 +86,5 @@ def _environment() -> dict[str, str]:
     """This process's environment with a port base of its own, and the clone's own store."""
     env = {key: value for key, value in os.environ.items() if key != STORE_VARIABLE}
     if PORT_VARIABLE not in env:
-        env[PORT_VARIABLE] = str(_port_base())
+        env[PORT_VARIABLE] = str(free_port_base())
     return env
-
-
-def _port_base() -> int:
-    """A stretch of ports nobody listens on."""
-    for _ in range(20):
-        base = free_ports(1)[0] // PORT_SPAN * PORT_SPAN
-        if base >= 10_000:
-            return base
-    raise LiftlockError(f"no free ports found; set {PORT_VARIABLE}")

@@ -6,17 +6,21 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import socket
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from liftlock.errors import Unreachable
 from liftlock.sites.local.desired import Replica
 from liftlock.sites.local.gateway import Ports
 from liftlock.sites.local.layout import HOST, Layout
 from liftlock.sites.local.processes import Found, spawn, stop, wait_exit
 
+# The site's ports lie within this many of its base.
+PORT_SPAN = 20
 # A model server that is not ready after this many seconds is not going to be.
 READY_S = 120.0
 # What a server says whose model loads and then fails its first prediction, and for how many seconds it may go on
@@ -88,6 +92,15 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def free_port_base() -> int:
+    """A base whose whole span of ports is free, below those the system gives to connections (ip_local_port_range)."""
+    bases = range(20_000, 32_000, PORT_SPAN)
+    for base in random.sample(bases, len(bases)):
+        if all(is_free(port) for port in range(base, base + PORT_SPAN)):
+            return base
+    raise Unreachable(f"no {PORT_SPAN} free ports in a row from {bases.start} to {bases.stop}")
 
 
 def choose_ports(replica: Replica) -> Ports:
