@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
@@ -105,7 +105,8 @@ class Environment(Written):
 def for_service(rollout: Rollout, asked: RolloutOverrides) -> Rollout:
     """The rollout of one service: the environment's, made stricter where the service asks for it, never looser.
 
-    A smaller margin, weights that start lower with at least as many steps, a longer keep_warm; anything looser is left.
+    A smaller margin, weights that start lower with at least as many steps, a longer keep_warm; anything looser is left,
+    and `looser` names it.
     """
     margin = min(filter(None, (rollout.gate.margin, asked.gate.margin if asked.gate else None)))
     keep_warm = max(rollout.keep_warm, asked.keep_warm or rollout.keep_warm)
@@ -114,6 +115,17 @@ def for_service(rollout: Rollout, asked: RolloutOverrides) -> Rollout:
         weights = asked.weights
     gate = rollout.gate.model_copy(update={"margin": margin})
     return rollout.model_copy(update={"gate": gate, "weights": weights, "keep_warm": keep_warm})
+
+
+def looser(rollout: Rollout, asked: RolloutOverrides) -> Iterator[tuple[str, str]]:
+    """What a service asks for and `for_service` leaves: (field of its overrides, what is wanted there)."""
+    margin = asked.gate.margin if asked.gate else None
+    if margin is not None and margin > rollout.gate.margin:
+        yield "gate.margin", f"at most {rollout.gate.margin:g}"
+    if asked.weights and (len(asked.weights) < len(rollout.weights) or asked.weights[0] > rollout.weights[0]):
+        yield "weights", f"at least {len(rollout.weights)} weights, the first at most {rollout.weights[0]}"
+    if asked.keep_warm is not None and asked.keep_warm < rollout.keep_warm:
+        yield "keep_warm", f"at least {rollout.keep_warm}"
 
 
 def load_environment(root: Path, name: str) -> Environment:

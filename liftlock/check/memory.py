@@ -13,7 +13,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,7 @@ class Memory:
         """Write it whole, or not at all; a checkout that cannot be written to is checked without a memory."""
         if not self.changed:
             return
-        services = {name: astuple(entry) for name, entry in self.entries.items()}
+        services = {name: _values(entry) for name, entry in self.entries.items()}
         seal = _seal(services, self.passes)
         data = orjson.dumps({"code": code_digest(), "services": services, "passes": self.passes, "seal": seal})
         with contextlib.suppress(OSError):
@@ -121,9 +121,14 @@ def _seal(*parts: object) -> str:
     return hashlib.blake2b(orjson.dumps(parts), digest_size=16).hexdigest()
 
 
+def _values(entry: Remembered) -> tuple[Any, ...]:
+    """An entry as `_entry` reads it; `astuple` would copy every leaf of a thousand of them."""
+    return (entry.stamp, entry.content, entry.seen_ns, tuple(vars(entry.facts).values()))
+
+
 def _entry(values: Any) -> Remembered:
-    stamp, content, seen_ns, (name, kind, members, handler) = values
-    return Remembered(stamp, content, seen_ns, ServiceFacts(name, kind, tuple(members), handler))
+    stamp, content, seen_ns, (name, kind, members, handler, rollout) = values
+    return Remembered(stamp, content, seen_ns, ServiceFacts(name, kind, tuple(members), handler, rollout))
 
 
 def content_digest(root: Path, directory: Directory, read_already: Mapping[str, bytes], handler: bool) -> str:

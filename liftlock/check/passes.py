@@ -103,6 +103,29 @@ def _ladder_problems(tree: Tree) -> tuple[Problem, ...]:
     return ()
 
 
+def overrides(tree: Tree) -> Examined:
+    """No service asks for a rollout looser than an environment's: it would not get it, and nobody would say so."""
+    asking = {name: facts.rollout for name, facts in tree.services.items() if facts.rollout is not None}
+    problems = [problem for name, rollout in asking.items() for problem in _looser(tree, name, rollout)]
+    return Examined(len(tree.directories), tuple(problems))
+
+
+def _looser(tree: Tree, name: str, rollout: str) -> Iterator[Problem]:
+    from liftlock.environment import load_ladder, looser
+    from liftlock.spec.model import RolloutOverrides
+    from liftlock.spec.source import problem_at
+
+    asked, file = RolloutOverrides.model_validate_json(rollout), service_file(name)
+    try:
+        ladder = load_ladder(tree.root)
+    except LiftlockError:  # which is for the pass that looks at environments to say
+        return
+    for environment in ladder:
+        for field, wanted in looser(environment.rollout, asked):
+            wanted = f"{wanted}, as {environment.name} has: a service may only be stricter"
+            yield problem_at((tree.root / file).read_bytes(), str(file), f"rollout.{field}", wanted)
+
+
 def schemas(tree: Tree) -> Examined:
     """The schemas that editors read are the ones this code means."""
     problems = []
@@ -137,6 +160,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("services", "services", services_present),
     Pass("ensembles", "services", ensembles),
     Pass("environments", "environments", environments, _environments_stamp),
+    Pass("overrides", "services", overrides),
     Pass("schemas", "schemas", schemas, _schemas_stamp),
     Pass("manifests", "environments", rendered.manifests, rendered.stamp),
 )

@@ -87,7 +87,8 @@ def examine(root: Path, directory: Directory) -> Outcome:
     _requests(work, spec, schema)
     _trained(work, spec)
     work.problems += artifacts.problems(root / work.base, directory, spec, work.base)
-    facts = ServiceFacts(spec.name, spec.model.format, spec.model.services, _handler(work, spec))
+    asked = spec.rollout.model_dump_json(exclude_none=True) if spec.rollout.model_fields_set else None
+    facts = ServiceFacts(spec.name, spec.model.format, spec.model.services, _handler(work, spec), asked)
     return work.outcome(facts)
 
 

@@ -61,6 +61,8 @@ class ServiceFacts:
     format: str
     members: tuple[str, ...] = ()
     handler: str | None = None
+    rollout: str | None = None
+    """Its rollout overrides as JSON; None where it has none."""
 
 
 @dataclass(frozen=True)
