@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.check.crd import crd
 from bench.check.tree import make_tree
 from bench.table import Row, print_table
 
@@ -20,7 +20,6 @@ SERVICES = 1000
 COLD_ROUNDS, CHANGED_ROUNDS = 5, 15
 COLD_TARGET, CHANGED_TARGET = 0.15, 1.25
 _LIFTLOCK = [sys.executable, "-c", "from liftlock.cli import main; main()", "check", "--json"]
-_CRD = "config/crd/full/serving.kserve.io_inferenceservices.yaml"
 # A file younger than this is compared by content, not by stat; see liftlock.check.memory.
 _SETTLED_S = 2.5
 
@@ -34,19 +33,6 @@ def measure() -> list[Row]:
         schema = Path(name) / "crd.json"
         schema.write_text(json.dumps(crd()))
         return [cold(many, schema), *changed(many, one)]
-
-
-def crd() -> object:
-    """The schema of InferenceService v1beta1 as KServe publishes it. Raises FileNotFoundError without its Go module."""
-    import yaml
-
-    cache = Path(os.environ.get("GOMODCACHE", Path.home() / "go" / "pkg" / "mod"))
-    found = sorted((cache / "github.com" / "kserve").glob(f"kserve@*/{_CRD}"))
-    if not found:
-        raise FileNotFoundError("KServe's CRD: `go mod download github.com/kserve/kserve@v0.20.0` brings it")
-    document = yaml.load(found[-1].read_text(), yaml.CSafeLoader)
-    versions = {version["name"]: version for version in document["spec"]["versions"]}
-    return versions["v1beta1"]["schema"]["openAPIV3Schema"]
 
 
 def cold(tree: Path, schema: Path) -> Row:
