@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import random
@@ -11,6 +10,7 @@ import socket
 import sys
 import time
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from liftlock.errors import Unreachable
@@ -19,8 +19,8 @@ from liftlock.sites.local.gateway import Ports
 from liftlock.sites.local.layout import HOST, Layout
 from liftlock.sites.local.processes import Found, spawn, stop, wait_exit
 
-# The site's ports lie within this many of its base.
-PORT_SPAN = 20
+# Where model servers listen, and where a site's own ports are put that asks for any; they lie within PORT_SPAN.
+SERVER_PORTS, SITE_PORTS, PORT_SPAN = range(10_000, 20_000), range(20_000, 32_000), 20
 # A model server that is not ready after this many seconds is not going to be.
 READY_S = 120.0
 # What a server says whose model loads and then fails its first prediction, and for how many seconds it may go on
@@ -75,12 +75,15 @@ def start(replica: Replica, layout: Layout, bundle: Path, ports: Ports) -> Runni
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Ports nobody listens on now, all different."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HOST, 0))
-        return tuple(each.getsockname()[1] for each in sockets)
+    """Ports nobody listens on now, all different, below those the system gives to connections (ip_local_port_range).
+
+    One of those could be a connection's own by the time the server listens.
+    """
+    candidates = random.sample(SERVER_PORTS, len(SERVER_PORTS))
+    found = tuple(islice((port for port in candidates if is_free(port)), count))
+    if len(found) < count:
+        raise Unreachable(f"no {count} free ports from {SERVER_PORTS.start} to {SERVER_PORTS.stop}")
+    return found
 
 
 def is_free(port: int) -> bool:
@@ -96,7 +99,7 @@ def is_free(port: int) -> bool:
 
 def free_port_base() -> int:
     """A base whose whole span of ports is free, below those the system gives to connections (ip_local_port_range)."""
-    bases = range(20_000, 32_000, PORT_SPAN)
+    bases = range(SITE_PORTS.start, SITE_PORTS.stop, PORT_SPAN)
     for base in random.sample(bases, len(bases)):
         if all(is_free(port) for port in range(base, base + PORT_SPAN)):
             return base
