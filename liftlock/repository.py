@@ -159,7 +159,17 @@ class Repository:
         try:
             return run_git(self.root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}").decode().strip()
         except GitError as error:
-            raise LiftlockError(f"branch {self.branch!r} has no commit yet: commit something first") from error
+            raise LiftlockError(self._no_commit()) from error
+
+    def _no_commit(self) -> str:
+        """Why there is nothing to read, and the way out."""
+        said = f"branch {self.branch!r}, which says what runs, has no commit yet"
+        on = run_git(self.root, "branch", "--show-current").decode().strip()
+        if self.remote is not None:
+            return f"{said} at {self.remote}: git push {self.remote} HEAD:{self.branch}"
+        if on not in ("", self.branch):
+            return f"{said}; you are on {on!r}: git branch -m {self.branch}"
+        return f"{said}: commit something first"
 
     def transact(self, decide: Callable[[Snapshot], Change | None]) -> Snapshot:
         """Apply what `decide` wants on the newest commit, atomically; None means there is nothing to do.

@@ -141,7 +141,14 @@ def test_outside_a_checkout_the_error_says_what_to_do(tmp_path):
 
 def test_a_branch_without_a_commit_is_named(tmp_path):
     run_git(tmp_path, "init", "-q", "-b", "main")
-    with pytest.raises(LiftlockError, match="'main' has no commit"):
+    with pytest.raises(LiftlockError, match="'main', which says what runs, has no commit yet"):
+        Repository.open(tmp_path).head()
+
+
+def test_another_branch_is_named_with_the_way_to_the_right_one(tmp_path):
+    run_git(tmp_path, "init", "-q", "-b", "master")
+    commit_files(tmp_path, {"README.md": "hello\n"})
+    with pytest.raises(LiftlockError, match="you are on 'master': git branch -m main"):
         Repository.open(tmp_path).head()
 
 

@@ -18,6 +18,7 @@ ARMS: tuple[Arm, ...] = ("baseline", "candidate")
 COLUMNS = ("arm", "intended_start_s", "latency_s", "ok")
 _OK_WORDS = {"1": 1, "0": 0, "true": 1, "false": 0, "1.0": 1, "0.0": 0}
 _CHUNK = 8 << 20
+_LONGEST_HEADER = 64 << 10
 _MOST_PROBLEMS = 20
 _COMMA, _NEWLINE = 44, 10
 
@@ -70,6 +71,8 @@ def read_samples(path: Path) -> Samples:
 
     Raises InvalidInput naming each line that is wrong: the first 20, then how many more.
     """
+    if path.exists() and not path.is_file():
+        raise InvalidInput([Problem(str(path), 0, 0, "samples", "a file; this is a directory, a pipe or a device")])
     try:
         with path.open("rb") as file:
             tables = list(_read_tables(file, str(path)))
@@ -84,7 +87,7 @@ Table = NDArray[np.void]
 
 
 def _read_tables(file: BinaryIO, name: str) -> Iterator[Table]:
-    _check_header(file.readline(), name)
+    _check_header(file.readline(_LONGEST_HEADER), name)
     line, rest = 2, b""
     while chunk := file.read(_CHUNK):
         whole, newline, rest = (rest + chunk).rpartition(b"\n")

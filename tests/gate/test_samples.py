@@ -117,3 +117,9 @@ def test_half_a_million_rows_take_a_second_or_two(tmp_path: Path):
     assert time.process_time() - begun < 3
     order = np.argsort(values[1::2, 0], kind="stable")
     assert np.array_equal(samples.baseline.latency_s, values[1::2, 1][order])
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/"])
+def test_what_is_no_file_is_refused_at_once(path):
+    with pytest.raises(InvalidInput, match="this is a directory, a pipe or a device"):
+        read_samples(Path(path))
