@@ -77,7 +77,7 @@ def test_a_name_that_is_no_service_never_becomes_a_path(checkout, monkeypatch, c
         (["loadtest", "onnx", "--in", "nowhere"], "--in: an environment of this checkout is wanted, not 'nowhere'"),
         (["gate", "judge", "x.csv", "--service", "../onnx"], "--service: a service of this checkout is wanted"),
         (["gate", "judge", "x.csv"], "x.csv:0:0: samples: No such file or directory"),
-        (["gate", "judge", "."], "Is a directory"),
+        (["gate", "judge", "."], "this is a directory"),
         (["promote", "onnx"], "liftlock promote: Missing option '--to'; see `liftlock promote --help`"),
         (["promote", "-x"], "liftlock promote: No such option: -x; see `liftlock promote --help`"),
         (["rollback"], "liftlock rollback: Missing argument 'name'"),
