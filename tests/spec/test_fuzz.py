@@ -58,7 +58,7 @@ NOISE = st.sampled_from(
 
 def settles(raw: bytes, model) -> None:
     """Parsing ends soon, in a value or in problems with places; the fast way accepts nothing the exact one refuses."""
-    started = time.monotonic()
+    started = time.process_time()  # of a core: the machine may be busy with other tests
     try:
         value = parse(raw, model, "f.yaml")
     except InvalidInput as refused:
@@ -68,7 +68,7 @@ def settles(raw: bytes, model) -> None:
             assert (problem.file, problem.line > 0, problem.column > 0) == ("f.yaml", True, True), text
     else:
         assert parse_exactly(raw, model, "f.yaml") == value
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 @settings(max_examples=400, deadline=None)

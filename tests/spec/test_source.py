@@ -139,9 +139,9 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_bomb_is_refused_within_a_second(bomb):
-    started = time.monotonic()
+    started = time.process_time()  # of a core: the machine may be busy with other tests
     found = problems(BOMBS[bomb])
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
     assert found
     assert all("\n" not in problem and len(problem) < 1000 for problem in found[:50])
 
