@@ -23,7 +23,6 @@ from liftlock.environment import load_ladder
 from liftlock.promote.gates import Trial
 from liftlock.release import Release
 from liftlock.store import fetch_tree
-from liftlock.store.directory import DirectoryStore
 
 SERVICE = "churn"
 ROUNDS = 3
@@ -68,7 +67,7 @@ def _run(scratch: Scratch, *arguments: str) -> None:
 
 
 def _round(scratch: Scratch, name: str) -> float:
-    release = cut(scratch.root, name, DirectoryStore(scratch.root / ".liftlock" / "store"))
+    release = cut(scratch.root, name, scratch.store)
     ready_s = _ready_s(scratch, release)
     _run(scratch, "release", name)
     began = time.perf_counter()
@@ -87,9 +86,8 @@ def _needed_s(root: Path, release: Release) -> float:
 def _ready_s(scratch: Scratch, release: Release) -> float:
     """From the start of a model server's process to its first ready answer, in seconds."""
     assert release.bundle is not None  # the service is one of ours
-    store = DirectoryStore(scratch.root / ".liftlock" / "store")
     with tempfile.TemporaryDirectory() as place:
-        bundle = fetch_tree(store, release.bundle, Path(place) / "bundle")
+        bundle = fetch_tree(scratch.store, release.bundle, Path(place) / "bundle")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]

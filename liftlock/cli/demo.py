@@ -21,15 +21,15 @@ def demo(
     from liftlock.demo.story import tell
     from liftlock.errors import ExitCode
     from liftlock.repository import Repository
-    from liftlock.store.directory import DirectoryStore
 
     terminal = Terminal()
     checkout = Repository.open(Path.cwd()).root
     told = tell(checkout, terminal.say)
     repository = told.scratch.repository
-    store = DirectoryStore(told.scratch.root / ".liftlock" / "store")
     report = told.scratch.root.parent / "report.html"
-    report.write_text(render_board(read_board(repository, repository.head(), store), told.story), encoding="utf-8")
+    report.write_text(
+        render_board(read_board(repository, repository.head(), told.scratch.store), told.story), encoding="utf-8"
+    )
     if keep:
         terminal.say(f"the site is still up: cd {told.scratch.root} && liftlock local status")
     else:

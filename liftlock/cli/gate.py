@@ -28,11 +28,9 @@ def judge(
 ) -> int:
     """A verdict from recorded samples, as JSON; exit code 0 pass, 1 fail, 3 inconclusive."""
     from liftlock.cli.terminal import print_json
-    from liftlock.errors import ExitCode
     from liftlock.gate.judge import gate_minimum
     from liftlock.gate.judge import judge as judge_samples
     from liftlock.gate.samples import read_samples
-    from liftlock.gate.verdict import Verdict
 
     objectives = _objectives(service) if service else None
     samples = read_samples(file)
@@ -40,8 +38,7 @@ def judge(
         margin = 0.25
     judgement = judge_samples(samples, objectives, margin, minimum=gate_minimum(objectives))
     print_json(judgement.to_json())
-    codes = {Verdict.PASS: ExitCode.DONE, Verdict.FAIL: ExitCode.FAILED, Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE}
-    return codes[judgement.verdict]
+    return judgement.verdict.exit_code
 
 
 def _objectives(service: str) -> Objectives:

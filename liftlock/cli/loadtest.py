@@ -21,8 +21,6 @@ def loadtest(
     """Load the release that users have, and judge it by its objectives; nothing is promoted."""
     from liftlock.cli.terminal import print_json
     from liftlock.cli.workplace import Workplace
-    from liftlock.errors import ExitCode
-    from liftlock.gate.verdict import Verdict
     from liftlock.promote.testing import run_test
 
     here = Workplace.here()
@@ -40,5 +38,4 @@ def loadtest(
     else:
         here.terminal.say(f"{judged.verdict}: {judged.why}")
         here.terminal.say(f"report: {report}")
-    codes = {Verdict.PASS: ExitCode.DONE, Verdict.FAIL: ExitCode.FAILED, Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE}
-    return codes[judged.verdict]
+    return judged.verdict.exit_code

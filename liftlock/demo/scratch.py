@@ -15,6 +15,7 @@ from liftlock.repository import Repository, run_git
 from liftlock.sites.local import control
 from liftlock.sites.local.layout import PORT_VARIABLE, Layout
 from liftlock.sites.local.replicas import free_port_base
+from liftlock.store import BlobStore, DirectoryStore
 from liftlock.store.location import STORE_VARIABLE
 
 BRANCH = "main"
@@ -34,6 +35,11 @@ class Scratch:
     @property
     def layout(self) -> Layout:
         return Layout(self.root.resolve(), int(self.env[PORT_VARIABLE]))
+
+    @property
+    def store(self) -> BlobStore:
+        """The clone's own model store."""
+        return DirectoryStore(paths.store_directory(self.root))
 
     def liftlock(self, *arguments: str, say: Callable[[str], None]) -> int:
         """`liftlock …` as a person would type it, its words passed on line by line; its exit code."""

@@ -8,6 +8,8 @@ from enum import StrEnum
 from math import ceil, inf, isfinite, isnan
 from typing import Any
 
+from liftlock.errors import ExitCode
+
 
 class Verdict(StrEnum):
     """Only PASS promotes."""
@@ -15,6 +17,12 @@ class Verdict(StrEnum):
     PASS = "pass"
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a command ends in that was asked for this verdict."""
+        codes = {"pass": ExitCode.DONE, "fail": ExitCode.FAILED, "inconclusive": ExitCode.INCONCLUSIVE}
+        return codes[self.value]
 
 
 @dataclass(frozen=True)

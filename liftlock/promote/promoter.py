@@ -7,7 +7,7 @@ so a promotion that is killed is finished by running it again, and two at once d
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from liftlock import ledger, paths
@@ -200,7 +200,7 @@ class _Climb:
         why = f"all users left {now.previous.revision} {self.rollout.keep_warm} ago"
         fact = self._fact(Action.RETIRE, why, baseline=now.previous.digest, weight=FULL)
         self.say(f"{now.previous.revision} is no longer kept warm")
-        return replace(with_only(now, self.release)), (fact,), self._message("retire the previous revision", why)
+        return with_only(now, self.release), (fact,), self._message("retire the previous revision", why)
 
     def _recorded(self, now: Held, judged: Judged, weight: int) -> Decision:
         """The verdict, and in the same commit what follows from it: a failed release is taken back."""

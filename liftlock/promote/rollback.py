@@ -41,6 +41,9 @@ class Rollback:
             return done
         target = self._target(snapshot, held, to)
         if held.standing.route and target.revision not in held.standing.route.weights:
+            if held.previous is not None and held.standing.weight < FULL:
+                # In mid-rollout the users belong to the verified release while the target starts, not to the candidate.
+                self._switch(environment, service, held.previous, why)
             self._warm(environment, service, target)
         return self._switch(environment, service, target, why)
 

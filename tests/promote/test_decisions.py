@@ -16,6 +16,7 @@ from liftlock.ledger import Action, Fact, append, parse
 from liftlock.promote.promoter import utc_now
 from liftlock.promote.proof import prove
 from liftlock.promote.rollback import Rollback
+from liftlock.promote.site import Convergence
 from liftlock.release import parse_release
 from liftlock.repository import Change
 from liftlock.status import read_status
@@ -184,6 +185,20 @@ def test_rollback_reaches_a_release_that_was_retired(repository):
     rollback(repository).roll_back("sums", "prod", to=first.revision)
     assert users(repository, "prod") == {first.revision: 100}
     assert third.revision not in users(repository, "prod")
+    assert prove(repository, repository.head()).problems == ()
+
+
+def test_rollback_further_back_in_mid_rollout_never_gives_users_to_the_candidate(repository):
+    first = promoted(repository)
+    second = promoted(repository, "2")
+    cut_into_dev(repository, a_release("sums", "3"))
+    with pytest.raises(Inconclusive):
+        promoter(repository, _LiveGate()).promote("sums", "prod", **APPROVED)
+    seen = []
+    site = InstantSite()
+    site.converge = lambda *asked: seen.append(users(repository, "prod")) or Convergence({})
+    Rollback(repository, site, "Sam", lambda _: None).roll_back("sums", "prod", to=first.revision)
+    assert seen == [{second.revision: 100}, {second.revision: 100, first.revision: 0}, {first.revision: 100}]
     assert prove(repository, repository.head()).problems == ()
 
 
